@@ -1,0 +1,2 @@
+//! The `nunet` binary.
+fn main() {}
