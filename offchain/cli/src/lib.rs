@@ -1,1 +1,7 @@
-//! nunet
+//! The `nunet` command: thin, so that everything it does can be called from a test too.
+
+pub mod accounts;
+pub mod cli;
+pub mod demo;
+pub mod devnet;
+pub mod device;

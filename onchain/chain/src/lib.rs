@@ -1,1 +1,33 @@
-//! nunet-chain
+//! The way to the chain: access over the Blockfrost API, wallets, and transactions that pay for themselves.
+//!
+//! A plan (`nunet-contracts`) says what a transaction must contain; this crate finds the money, and brings it there:
+//!
+//! ```text
+//! TxPlan ─► balance ─► Unsigned ─► sign_with ─► Signed ─► check ─► Chain::send ─► Chain::wait_for
+//!             ▲                                             │
+//!   Chain::spendable_at                       the ledger's rules, locally
+//! ```
+//!
+//! [`submit_plan`] does all of it for one wallet. The devnet and hosted or self-run endpoints are reached in the same
+//! way. Deadlines are held against the time of the latest block ([`Tip::time`]), never against a wall clock.
+
+mod api;
+mod build;
+mod chain;
+mod error;
+mod native;
+mod outputs;
+mod pending;
+mod signed;
+mod submit;
+mod transport;
+mod wait;
+mod wallet;
+
+pub use build::{BuildError, Shortage, balance};
+pub use chain::{AccountState, BlockHash, Chain, Confirmation, Outcome, OutputState, Tip, Utxo};
+pub use error::ChainError;
+pub use signed::{CheckError, Signed, Unsigned, check};
+pub use submit::submit_plan;
+pub use wait::Limit;
+pub use wallet::{Wallet, WalletError};

@@ -1,1 +1,29 @@
-//! nunet-contracts
+//! The protocol on Cardano, without IO: datums, redeemers, verdict messages, the compiled validators, and every
+//! transaction as a pure function from typed inputs to a [`TxPlan`].
+//!
+//! ```text
+//!  Protocol (validators for one network and token)
+//!     │ publish_scripts, create_committee            → Deployment, Committee on chain
+//!     │ lock(EscrowTerms)                            → Escrow on chain
+//!     └ settle(Verdict, signatures) | accept | refund → escrow gone, money where the datum says
+//! ```
+
+pub mod closing;
+pub mod committee;
+pub mod data;
+pub mod job;
+pub mod ntx;
+pub mod plan;
+pub mod protocol;
+pub mod transactions;
+pub mod verdict;
+
+pub use closing::Closing;
+pub use committee::{CommitteeDatum, CommitteeId, MemberKey};
+pub use data::DataError;
+pub use job::{AgreementHash, JobAction, JobDatum, SettleItem};
+pub use ntx::Ntx;
+pub use plan::{Mint, Spend, TxPlan, Withdrawal};
+pub use protocol::{Committee, Deployment, Protocol, ProtocolError};
+pub use transactions::{Escrow, EscrowTerms, PlanError};
+pub use verdict::{Leaf, Verdict, VerdictError};

@@ -7,15 +7,20 @@ use pallas_addresses::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::units::{KeyHash, ParseIdError, ScriptHash};
+use crate::{
+    byron::ByronParts,
+    units::{KeyHash, ParseIdError, ScriptHash},
+};
 
 /// Who controls an output or a stake account: a key or a script.
+///
+/// Scripts come before keys, as in the ledger's own order: it decides which withdrawal a redeemer's index means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Credential {
-    /// The holder of a key.
-    Key(KeyHash),
     /// A script.
     Script(ScriptHash),
+    /// The holder of a key.
+    Key(KeyHash),
 }
 
 /// A payment address, as the chain stores it ([CIP-19](https://cips.cardano.org/cip/CIP-19)).
@@ -73,12 +78,31 @@ impl Address {
         self.shelley().map(|address| address.network().value())
     }
 
+    /// Whether the bytes are an address and nothing more: of the right length, on network 0 or 1, with the checksum that
+    /// Byron addresses carry. The ledger asks this of every new output.
+    pub(crate) fn is_exact(&self) -> bool {
+        let Some((header, rest)) = self.0.split_first() else { return false };
+        let length_fits = match header >> 4 {
+            0..=3 => rest.len() == 56,
+            4 | 5 => rest.get(28..).is_some_and(is_pointer),
+            6 | 7 => rest.len() == 28,
+            8 => return ByronParts::is_exact(&self.0),
+            _ => false,
+        };
+        length_fits && header & 0x0f <= 1
+    }
+
     fn shelley(&self) -> Option<ShelleyAddress> {
         match AnyAddress::from_bytes(&self.0) {
             Ok(AnyAddress::Shelley(address)) => Some(address),
             _ => None,
         }
     }
+}
+
+/// Whether the bytes are three numbers of seven bits a byte, the high bit set on all but the last byte of each.
+fn is_pointer(bytes: &[u8]) -> bool {
+    bytes.iter().filter(|byte| *byte & 0x80 == 0).count() == 3 && bytes.last().is_some_and(|byte| byte & 0x80 == 0)
 }
 
 impl fmt::Display for Address {

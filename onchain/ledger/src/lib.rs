@@ -5,12 +5,27 @@
 //! by it what is wrong with a transaction before it is sent.
 
 pub mod address;
+mod byron;
+mod cbor;
+mod encode;
+pub mod evaluate;
+pub mod fees;
 pub mod hash;
+mod integrity;
+pub mod native;
+pub mod parameters;
+pub mod received;
+pub mod rules;
+mod stack;
 pub mod transaction;
 pub mod units;
 pub mod value;
 
 pub use address::{Address, Credential, RewardAccount};
+pub use cbor::CborError;
+pub use encode::plutus_data_to_cbor;
+pub use integrity::{Language, script_data_hash};
+pub use parameters::ProtocolParameters;
 pub use transaction::{
     Certificate, Datum, Purpose, Redeemer, Script, Transaction, TxBody, TxOut, VKeyWitness, Witnesses,
 };

@@ -1,0 +1,278 @@
+//! What requester and provider have in common: a node, a wallet, the chain, and the committee to talk to.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use ed25519_dalek::SigningKey;
+use nunet_chain::{Chain, ChainError, Wallet, submit_plan};
+use nunet_contracts::{
+    Committee, Deployment, Escrow, MemberKey, PlanError, Protocol, TxPlan,
+    transactions::{refund, settle},
+};
+use nunet_ledger::{OutPoint, TxId};
+use nunet_market::{Agreement, PartyKey, SignedAgreement};
+use nunet_oracle::{
+    Docket, Journal, JournalError, Judgement, RulingError, Rulings,
+    messages::{Findings, JobNotice, Noted, Ruling},
+};
+use nunet_p2p::{Multiaddr, Node, NodeConfig, PeerId, Refusal, Request, peer_id_of};
+use nunet_proof::{EvidenceLeaf, PublicKey, Transcript};
+use tokio::sync::watch;
+
+/// The most bytes of a program, and of all inputs together.
+pub(crate) const MAX_BLOB_BYTES: usize = 256 * 1024 * 1024;
+
+/// What a requester or provider needs to run.
+#[derive(Clone)]
+pub struct PartyConfig {
+    /// The node's key; agreements are signed with it.
+    pub key: SigningKey,
+    /// Where payouts and rests go, and what pays.
+    pub wallet: Arc<Wallet>,
+    /// The chain.
+    pub chain: Chain,
+    /// The validators, and where their reference scripts are.
+    pub deployment: Deployment,
+    /// The committee that judges.
+    pub committee: Committee,
+    /// Where the committee's members can be reached; some may be down.
+    pub members: Vec<Multiaddr>,
+    /// Where everything that is signed is written down first.
+    pub journal: Journal,
+}
+
+/// Why a party cannot go on with a job.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// The network.
+    #[error(transparent)]
+    Node(#[from] nunet_p2p::NodeError),
+    /// The chain's endpoint.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    /// A transaction that cannot be planned.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The journal.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// A message of a member or party.
+    #[error(transparent)]
+    Ruling(#[from] RulingError),
+    /// The other side.
+    #[error("{who}: {problem}")]
+    Peer {
+        /// Which peer.
+        who: String,
+        /// What it did.
+        problem: String,
+    },
+    /// The job itself.
+    #[error("the job cannot be run: {0}")]
+    Job(String),
+    /// Nobody offers.
+    #[error("no provider made a usable offer: {0}")]
+    NoQuote(String),
+    /// The money is not as agreed.
+    #[error(transparent)]
+    Money(#[from] nunet_oracle::EscrowError),
+    /// The chain says something about the escrow that makes no sense.
+    #[error("escrow {escrow}: {problem}")]
+    Escrow {
+        /// Where.
+        escrow: OutPoint,
+        /// What is wrong.
+        problem: String,
+    },
+}
+
+impl AgentError {
+    pub(crate) fn peer(who: PartyKey, problem: impl std::fmt::Display) -> Self {
+        Self::Peer { who: format!("node {}", &who.to_string()[..16]), problem: problem.to_string() }
+    }
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // The guarded values are valid after every statement, so a panicking holder leaves nothing half-done.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A job whose money is locked, as one party follows it.
+pub struct OpenJob {
+    /// What both sides signed.
+    pub agreement: SignedAgreement,
+    /// What messages about it must be about.
+    pub docket: Docket,
+    /// What is known so far.
+    pub state: watch::Sender<JobState>,
+}
+
+/// What the committee and the provider have said about a job.
+#[derive(Clone, Debug, Default)]
+pub struct JobState {
+    /// What each member found.
+    pub transcripts: BTreeMap<PublicKey, Transcript>,
+    /// What members signed.
+    pub rulings: Rulings,
+    /// The provider's commitment, for the requester.
+    pub commitment: Option<nunet_proof::Commitment>,
+    /// The opened result, for the requester.
+    pub opened: Option<Arc<nunet_proof::Opened>>,
+}
+
+/// The jobs of a party by escrow, fed by the network handlers.
+#[derive(Clone, Default)]
+pub(crate) struct OpenJobs(Arc<Mutex<HashMap<OutPoint, Arc<OpenJob>>>>);
+
+impl OpenJobs {
+    pub(crate) fn open(&self, agreement: SignedAgreement, docket: Docket) -> Arc<OpenJob> {
+        let escrow = docket.escrow();
+        let job = Arc::new(OpenJob { agreement, docket, state: watch::Sender::default() });
+        Arc::clone(lock(&self.0).entry(escrow).or_insert(job))
+    }
+
+    pub(crate) fn close(&self, escrow: &OutPoint) {
+        lock(&self.0).remove(escrow);
+    }
+
+    pub(crate) fn get(&self, escrow: &[u8; 34]) -> Result<Arc<OpenJob>, Refusal> {
+        let escrow = OutPoint::from_bytes(*escrow);
+        lock(&self.0).get(&escrow).cloned().ok_or_else(|| Refusal::not_found(format!("no job with escrow {escrow}")))
+    }
+
+    pub(crate) fn take_findings(&self, message: &Findings) -> Result<Noted, Refusal> {
+        let rejected = |error: &dyn std::fmt::Display| Refusal::rejected(error.to_string());
+        let transcript = Transcript::from_bytes(&message.transcript).map_err(|error| rejected(&error))?;
+        let job = self.get(&transcript.subject().binding.outpoint)?;
+        let transcript = job.docket.read_transcript(&message.transcript).map_err(|error| rejected(&error))?;
+        job.state.send_modify(|state| {
+            state.transcripts.entry(*transcript.member()).or_insert(transcript);
+        });
+        Ok(Noted)
+    }
+
+    pub(crate) fn take_ruling(&self, message: &Ruling) -> Result<Noted, Refusal> {
+        let evidence = EvidenceLeaf::from_bytes(&message.evidence)
+            .ok_or_else(|| Refusal::rejected("the ruling's evidence is no evidence leaf"))?;
+        let job = self.get(&evidence.subject.binding.outpoint)?;
+        let (member, judgement) =
+            job.docket.read_ruling(message).map_err(|error| Refusal::rejected(error.to_string()))?;
+        job.state.send_modify(|state| state.rulings.add(member, judgement, message.signature));
+        Ok(Noted)
+    }
+}
+
+impl PartyConfig {
+    pub(crate) fn protocol(&self) -> &Protocol {
+        &self.deployment.protocol
+    }
+
+    pub(crate) fn party_key(&self) -> PartyKey {
+        PartyKey(self.key.verifying_key().to_bytes())
+    }
+
+    /// A node's settings with this party's identity.
+    pub(crate) fn node_config(&self, node: NodeConfig) -> NodeConfig {
+        NodeConfig { secret: self.key.to_bytes(), ..node }
+    }
+
+    /// The members as peers.
+    pub(crate) fn member_peers(&self) -> Vec<PeerId> {
+        self.committee.datum.members().iter().filter_map(|member| peer_id_of(&member.0).ok()).collect()
+    }
+
+    /// Connects to the members; one that is down is only logged, the threshold decides whether that matters.
+    pub(crate) async fn meet_members(&self, node: &Node) {
+        for address in &self.members {
+            if let Err(error) = node.connect(address.clone()).await {
+                tracing::warn!(%address, %error, "a committee member cannot be reached");
+            }
+        }
+    }
+
+    /// Sends a message to every member; returns how many took it.
+    pub(crate) async fn tell_members<R: Request + Clone>(&self, node: &Node, message: &R) -> usize {
+        let mut sends = tokio::task::JoinSet::new();
+        for peer in self.member_peers() {
+            let (node, message) = (node.clone(), message.clone());
+            sends.spawn(async move {
+                match node.request(peer, &message).await {
+                    Ok(_) => true,
+                    Err(error) => {
+                        tracing::warn!(%peer, %error, protocol = R::PROTOCOL, "a member did not take a message");
+                        false
+                    }
+                }
+            });
+        }
+        let mut taken = 0;
+        while let Some(sent) = sends.join_next().await {
+            taken += usize::from(matches!(sent, Ok(true)));
+        }
+        taken
+    }
+
+    pub(crate) async fn notify_members(&self, node: &Node, agreement: &SignedAgreement, escrow: OutPoint) -> usize {
+        self.tell_members(node, &JobNotice { agreement: agreement.clone(), escrow: escrow.to_bytes() }).await
+    }
+
+    /// What an agreement must be whoever proposed it: this network, this validator, this committee.
+    pub(crate) fn check_venue(&self, agreement: &Agreement) -> Result<(), String> {
+        let protocol = self.protocol();
+        if agreement.magic != protocol.magic() {
+            return Err(format!("the agreement is for network {}, this is {}", agreement.magic.0, protocol.magic().0));
+        }
+        if agreement.logic != protocol.logic_hash() {
+            return Err("the agreement is for another version of the job validator".into());
+        }
+        if agreement.committee != self.committee.id {
+            return Err(format!("the agreement names committee {}, not {}", agreement.committee, self.committee.id));
+        }
+        agreement.check().map_err(|error| error.to_string())
+    }
+
+    /// Builds, signs, checks and submits a plan with this party's wallet.
+    async fn submit(&self, plan: &TxPlan) -> Result<TxId, AgentError> {
+        let (id, _) = submit_plan(&self.chain, plan, &self.wallet).await?;
+        Ok(id)
+    }
+
+    /// The escrow as it stands on chain, or `None` when it is spent or not there.
+    pub(crate) async fn escrow(&self, outpoint: OutPoint) -> Result<Option<Escrow>, AgentError> {
+        match self.chain.output(&outpoint).await? {
+            nunet_chain::OutputState::Unspent { output, .. } => Escrow::read(self.protocol(), outpoint, output)
+                .map(Some)
+                .map_err(|error| AgentError::Escrow { escrow: outpoint, problem: error.to_string() }),
+            _ => Ok(None),
+        }
+    }
+
+    /// Settles one escrow by a verdict.
+    pub(crate) async fn settle(
+        &self,
+        outpoint: OutPoint,
+        judgement: &Judgement,
+        signatures: &BTreeMap<MemberKey, [u8; 64]>,
+    ) -> Result<Option<TxId>, AgentError> {
+        let Some(escrow) = self.escrow(outpoint).await? else { return Ok(None) };
+        let plan = settle(
+            &self.deployment,
+            &self.chain.params(),
+            &self.committee,
+            &judgement.verdict,
+            signatures,
+            std::slice::from_ref(&escrow),
+        )?;
+        self.submit(&plan).await.map(Some)
+    }
+
+    /// Refunds one escrow whose deadline has passed.
+    pub(crate) async fn refund(&self, outpoint: OutPoint) -> Result<Option<TxId>, AgentError> {
+        let Some(escrow) = self.escrow(outpoint).await? else { return Ok(None) };
+        let plan =
+            refund(&self.deployment, &self.chain.params(), &self.chain.slots(), std::slice::from_ref(&escrow))?;
+        self.submit(&plan).await.map(Some)
+    }
+}

@@ -1,0 +1,71 @@
+//! The command line.
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::{demo, devnet};
+
+/// A decentralised compute market on Cardano: pay only for work that was done right.
+#[derive(Debug, Parser)]
+#[command(name = "nunet", version, arg_required_else_help = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the whole economy in one process on a fresh devnet, with one real ML job, and print the receipt.
+    #[command(after_help = "Examples:\n  nunet demo\n  nunet demo --cheat result\n  nunet demo --oracle-down --json")]
+    Demo(DemoArgs),
+    /// Run a Cardano devnet that serves Blockfrost's API.
+    #[command(after_help = "Example:\n  nunet devnet --port 8090")]
+    Devnet(DevnetArgs),
+}
+
+/// How the demo goes.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Let the provider cheat: no payout is signed, and the money goes back.
+    #[arg(long, value_enum, conflicts_with = "oracle_down")]
+    pub cheat: Option<Cheat>,
+    /// Let three of the five oracle members be off: the deadline passes, and the refund goes through without them.
+    #[arg(long)]
+    pub oracle_down: bool,
+    /// End with one JSON object instead of a receipt.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// How the provider cheats.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Cheat {
+    /// Changes one label of the result.
+    Result,
+}
+
+/// How the devnet runs.
+#[derive(Debug, Args)]
+pub struct DevnetArgs {
+    /// The port on 127.0.0.1; 0 takes a free one.
+    #[arg(long, default_value_t = 8090, env = "NUNET_DEVNET_PORT")]
+    pub port: u16,
+    /// Print one JSON object about the accounts instead of a table.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Runs a command; the exit code is 0 when what it names happened.
+pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")?;
+    runtime.block_on(async {
+        match cli.command {
+            Command::Demo(args) => demo::command(args).await,
+            Command::Devnet(args) => devnet::command(args).await,
+        }
+    })
+}

@@ -1,0 +1,113 @@
+//! What can go wrong between us and the chain.
+
+use std::time::Duration;
+
+use nunet_ledger::{OutPoint, TxId};
+
+use crate::{build::BuildError, signed::CheckError};
+
+/// Why the chain did not answer, or did not take a transaction.
+#[derive(Debug, thiserror::Error)]
+pub enum ChainError {
+    /// The base URL or the project id is not usable.
+    #[error("the chain endpoint {url:?} cannot be used: {reason}")]
+    BadEndpoint {
+        /// The base URL.
+        url: String,
+        /// Why.
+        reason: String,
+    },
+    /// Nobody answered, after retries.
+    #[error(
+        "the chain endpoint did not answer {path} after {attempts} attempts: {reason}; check the URL and the network"
+    )]
+    Unreachable {
+        /// What was asked.
+        path: String,
+        /// How often.
+        attempts: u32,
+        /// The last failure.
+        reason: String,
+    },
+    /// The server answered with an error status.
+    #[error("the chain endpoint answered {path} with status {status}: {message}")]
+    Status {
+        /// What was asked.
+        path: String,
+        /// The HTTP status.
+        status: u16,
+        /// What the server says about it, shortened.
+        message: String,
+    },
+    /// The answer is not what the API promises.
+    #[error("the answer of the chain endpoint to {path} cannot be used: {reason}; is it a Blockfrost-compatible API?")]
+    Malformed {
+        /// What was asked.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The ledger refused the transaction.
+    #[error("the ledger refused transaction {id}: {message}")]
+    Rejected {
+        /// The transaction.
+        id: TxId,
+        /// The ledger's words.
+        message: String,
+    },
+    /// The bytes to submit are no transaction.
+    #[error("cannot submit these {length} bytes: they are no transaction")]
+    NotATransaction {
+        /// How many bytes they are.
+        length: usize,
+    },
+    /// A wait reached its limit.
+    #[error("gave up waiting for {what} {limit}")]
+    TimedOut {
+        /// For what.
+        what: String,
+        /// The limit that was reached, in words.
+        limit: String,
+    },
+    /// An output whose contents are needed is not on chain.
+    #[error("output {0} is not on chain (yet): wait for its transaction or check the outpoint")]
+    MissingOutput(OutPoint),
+    /// An output whose contents are needed is spent.
+    #[error("output {outpoint} was spent by transaction {by}")]
+    SpentOutput {
+        /// The output.
+        outpoint: OutPoint,
+        /// What spent it.
+        by: TxId,
+    },
+    /// A computation ended without a result.
+    #[error("building the transaction was cut short: {0}")]
+    Aborted(String),
+    /// The plan cannot be paid for, or its scripts fail.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// The finished transaction breaks a ledger rule; it was not sent.
+    #[error(transparent)]
+    Check(#[from] CheckError),
+}
+
+impl ChainError {
+    /// Whether the same call can succeed later without anybody changing anything.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::TimedOut { .. } => true,
+            Self::Status { status, .. } => is_transient_status(*status),
+            _ => false,
+        }
+    }
+}
+
+/// Statuses after which the same request may succeed: a full mempool (425), rate limits and server trouble.
+pub(crate) fn is_transient_status(status: u16) -> bool {
+    matches!(status, 425 | 429) || status >= 500
+}
+
+/// The pause before attempt number `attempt` (from 1) is repeated: 0.2 s, doubling.
+pub(crate) fn backoff(attempt: u32) -> Duration {
+    Duration::from_millis(200 << attempt.saturating_sub(1).min(5))
+}

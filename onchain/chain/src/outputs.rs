@@ -1,0 +1,166 @@
+//! Reading outputs: by address and by outpoint, with their datums and reference scripts.
+
+use std::{collections::BTreeSet, sync::PoisonError};
+
+use nunet_ledger::{Address, AssetId, OutPoint, Script, ScriptHash, TxOut};
+use pallas_codec::minicbor::{Decoder, Encoder};
+
+use crate::{
+    api,
+    chain::{Chain, Outcome, OutputState, Utxo, malformed},
+    error::ChainError,
+};
+
+/// Outputs in one page of an answer; the API allows no more.
+const PAGE: usize = 100;
+
+/// Most pages read for one address. An address with more outputs belongs to no agent.
+const MAX_PAGES: usize = 500;
+
+/// Most scripts remembered. The protocol itself has a handful.
+const MAX_SCRIPTS: usize = 64;
+
+impl Chain {
+    /// The confirmed unspent outputs at an address, oldest first.
+    ///
+    /// An output whose reference script the server cannot show correctly is left out, with a warning: it could not be
+    /// spent by us anyway, and anybody can send one.
+    pub async fn utxos_at(&self, address: &Address) -> Result<Vec<Utxo>, ChainError> {
+        self.list_utxos(&format!("addresses/{address}/utxos")).await
+    }
+
+    /// The confirmed unspent outputs at an address that hold some of an asset.
+    pub async fn utxos_with(&self, address: &Address, asset: &AssetId) -> Result<Vec<Utxo>, ChainError> {
+        self.list_utxos(&format!("addresses/{address}/utxos/{asset}")).await
+    }
+
+    /// What the chain knows about an output.
+    pub async fn output(&self, outpoint: &OutPoint) -> Result<OutputState, ChainError> {
+        let path = format!("txs/{}/utxos", outpoint.tx);
+        let Some(confirmation) = self.transaction(&outpoint.tx).await? else { return Ok(OutputState::Unknown) };
+        // A rollback between two requests makes the transaction unknown again.
+        let Some(utxos) = self.inner.transport.get::<api::TxUtxos>(&path).await? else {
+            return Ok(OutputState::Unknown);
+        };
+        // Of a transaction whose script failed, only the collateral return came to be.
+        let made = confirmation.outcome == Outcome::CollateralTaken;
+        let found = utxos.outputs.iter().find(|o| o.output_index == outpoint.index && o.collateral == made);
+        let Some(entry) = found else { return Ok(OutputState::Unknown) };
+        let output = self.tx_out(&path, entry).await?;
+        match entry.consumed_by_tx {
+            None => Err(malformed(&path)("consumed_by_tx is missing, so spent outputs cannot be told apart".into())),
+            Some(None) => Ok(OutputState::Unspent { output, depth: confirmation.depth }),
+            Some(Some(by)) => Ok(OutputState::Spent { output, by }),
+        }
+    }
+
+    /// Outputs that can be spent now: confirmed ones that no transaction of ours consumes, and those that our own
+    /// unconfirmed transactions made.
+    pub async fn spendable_at(&self, addresses: &[Address]) -> Result<Vec<Utxo>, ChainError> {
+        // Asked before the outputs: what is in a block then is certainly shown or spent when they are asked for.
+        let tip = self.tip().await?;
+        let mut settled = Vec::new();
+        let unconfirmed = self.pending().ids();
+        for id in unconfirmed {
+            if self.inner.transport.get::<api::Tx>(&format!("txs/{id}")).await?.is_some() {
+                settled.push(id);
+            }
+        }
+        self.pending().forget(&settled, tip.slot);
+        let mut spendable = Vec::new();
+        for address in addresses {
+            let confirmed = self.utxos_at(address).await?;
+            spendable.extend(self.pending().overlay(confirmed, address));
+        }
+        Ok(spendable)
+    }
+
+    async fn list_utxos(&self, path: &str) -> Result<Vec<Utxo>, ChainError> {
+        let (mut utxos, mut seen) = (Vec::new(), BTreeSet::new());
+        for page in 1..=MAX_PAGES {
+            let page_path = format!("{path}?page={page}&count={PAGE}&order=asc");
+            // 404 is how the API says that the address was never used.
+            let entries: Vec<api::Output> = self.inner.transport.get(&page_path).await?.unwrap_or_default();
+            for entry in &entries {
+                let tx = entry.tx_hash.ok_or_else(|| malformed(path)("an output has no tx_hash".into()))?;
+                let outpoint = OutPoint { tx, index: entry.output_index };
+                // Pages shift when an output is spent between two requests.
+                if !seen.insert(outpoint) {
+                    continue;
+                }
+                match self.tx_out(path, entry).await {
+                    Ok(output) => utxos.push(Utxo { outpoint, output }),
+                    Err(ChainError::Malformed { reason, .. }) if entry.reference_script_hash.is_some() => {
+                        tracing::warn!(%outpoint, reason, "leaving out an output whose reference script cannot be read");
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            if entries.len() < PAGE {
+                return Ok(utxos);
+            }
+        }
+        Err(malformed(path)(format!("there are more than {} outputs", PAGE * MAX_PAGES)))
+    }
+
+    async fn tx_out(&self, path: &str, entry: &api::Output) -> Result<TxOut, ChainError> {
+        let reference_script = match &entry.reference_script_hash {
+            Some(hash) => Some(self.script(hash).await?),
+            None => None,
+        };
+        Ok(TxOut {
+            address: entry.address.0.clone(),
+            value: entry.value().map_err(malformed(path))?,
+            datum: entry.datum().map_err(malformed(path))?,
+            reference_script,
+        })
+    }
+
+    /// A script by its hash, which is checked.
+    pub async fn script(&self, hash: &ScriptHash) -> Result<Script, ChainError> {
+        if let Some(script) = self.inner.scripts.lock().unwrap_or_else(PoisonError::into_inner).get(hash) {
+            return Ok(script.clone());
+        }
+        let path = format!("scripts/{hash}/cbor");
+        let cbor = self.inner.transport.get::<api::Cbor>(&path).await?.and_then(|answer| answer.cbor);
+        let script = match cbor {
+            Some(text) => {
+                let bytes = hex::decode(text).map_err(|e| malformed(&path)(e.to_string()))?;
+                script_with_hash(hash, bytes)
+            }
+            // Native scripts come as JSON.
+            None => {
+                let json = format!("scripts/{hash}/json");
+                let answer = self.inner.transport.get::<api::ScriptJson>(&json).await?.and_then(|answer| answer.json);
+                answer.map(|script| Script::Native(script.to_cbor())).filter(|script| script.hash() == *hash)
+            }
+        };
+        let script = script.ok_or_else(|| malformed(&path)("no script with this hash was shown".into()))?;
+        let mut scripts = self.inner.scripts.lock().unwrap_or_else(PoisonError::into_inner);
+        if scripts.len() >= MAX_SCRIPTS {
+            scripts.clear();
+        }
+        scripts.insert(*hash, script.clone());
+        Ok(script)
+    }
+}
+
+/// The script that has a hash, from bytes that servers show with one CBOR byte string around the flat code, with two,
+/// or with none, and without its language.
+fn script_with_hash(hash: &ScriptHash, bytes: Vec<u8>) -> Option<Script> {
+    let mut forms = Vec::new();
+    if let Ok(inner) = Decoder::new(&bytes).bytes() {
+        forms.push(inner.to_vec());
+    }
+    let mut wrapped = Encoder::new(Vec::new());
+    if wrapped.bytes(&bytes).is_ok() {
+        forms.push(wrapped.into_writer());
+    }
+    forms.insert(0, bytes);
+    forms.into_iter().find_map(|form| {
+        [Script::PlutusV3, Script::PlutusV2, Script::PlutusV1, Script::Native]
+            .into_iter()
+            .map(|language| language(form.clone()))
+            .find(|script| script.hash() == *hash)
+    })
+}

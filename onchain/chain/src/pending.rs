@@ -1,0 +1,139 @@
+//! What our own unconfirmed transactions have already spent and made: servers show confirmed blocks only.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use nunet_ledger::{Address, OutPoint, Slot, TxId};
+
+use crate::chain::Utxo;
+
+/// How long a transaction without an end of validity is counted on, in slots. One that is not in a block by then was
+/// dropped by the mempool.
+const PATIENCE: u64 = 1_200;
+
+/// Transactions that were submitted and not yet seen in a block.
+#[derive(Debug, Default)]
+pub(crate) struct Pending {
+    txs: BTreeMap<TxId, Unconfirmed>,
+}
+
+#[derive(Debug)]
+struct Unconfirmed {
+    consumed: BTreeSet<OutPoint>,
+    produced: Vec<Utxo>,
+    /// From this slot on it no longer counts.
+    end: Slot,
+}
+
+impl Pending {
+    /// Remembers a transaction that was just accepted at slot `now`.
+    pub(crate) fn add(
+        &mut self,
+        id: TxId,
+        consumed: BTreeSet<OutPoint>,
+        produced: Vec<Utxo>,
+        valid_until: Option<Slot>,
+        now: Slot,
+    ) {
+        let end = valid_until.unwrap_or(Slot(now.0.saturating_add(PATIENCE)));
+        self.txs.insert(id, Unconfirmed { consumed, produced, end });
+    }
+
+    /// The transactions that are waited for.
+    pub(crate) fn ids(&self) -> Vec<TxId> {
+        self.txs.keys().copied().collect()
+    }
+
+    /// Forgets the transactions that are in a block, and those that can no longer get into one, with all that depend on
+    /// these.
+    pub(crate) fn forget(&mut self, settled: &[TxId], now: Slot) {
+        for id in settled {
+            self.txs.remove(id);
+        }
+        let mut dead: Vec<TxId> = self.txs.iter().filter(|(_, tx)| tx.end <= now).map(|(id, _)| *id).collect();
+        while let Some(id) = dead.pop() {
+            if self.txs.remove(&id).is_some() {
+                let children = self.txs.iter().filter(|(_, tx)| tx.consumed.iter().any(|input| input.tx == id));
+                dead.extend(children.map(|(child, _)| *child));
+            }
+        }
+    }
+
+    /// The outputs at an address that can be spent: confirmed or made by us, and not consumed by us.
+    pub(crate) fn overlay(&self, confirmed: Vec<Utxo>, address: &Address) -> Vec<Utxo> {
+        let made =
+            self.txs.values().flat_map(|tx| &tx.produced).filter(|utxo| utxo.output.address == *address).cloned();
+        let mut seen = BTreeSet::new();
+        confirmed
+            .into_iter()
+            .chain(made)
+            .filter(|utxo| !self.txs.values().any(|tx| tx.consumed.contains(&utxo.outpoint)))
+            .filter(|utxo| seen.insert(utxo.outpoint))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nunet_ledger::{Credential, KeyHash, Lovelace, TxOut, Value};
+
+    use super::*;
+
+    fn address() -> Address {
+        Address::new(0, Credential::Key(KeyHash([1; 28])), None)
+    }
+
+    fn outpoint(tx: u8, index: u16) -> OutPoint {
+        OutPoint { tx: TxId([tx; 32]), index }
+    }
+
+    fn utxo(tx: u8, index: u16) -> Utxo {
+        let output = TxOut::new(address(), Value::lovelace_only(Lovelace(1_000_000)));
+        Utxo { outpoint: outpoint(tx, index), output }
+    }
+
+    fn spend(pending: &mut Pending, id: u8, consumed: &[OutPoint], until: Option<u64>) {
+        let consumed = consumed.iter().copied().collect();
+        pending.add(TxId([id; 32]), consumed, vec![utxo(id, 0)], until.map(Slot), Slot(100));
+    }
+
+    fn outpoints(pending: &Pending, confirmed: &[Utxo]) -> Vec<OutPoint> {
+        pending.overlay(confirmed.to_vec(), &address()).into_iter().map(|utxo| utxo.outpoint).collect()
+    }
+
+    #[test]
+    fn spent_outputs_are_hidden_and_made_ones_shown_until_the_chain_shows_them() {
+        let mut pending = Pending::default();
+        let confirmed = [utxo(1, 0), utxo(1, 1)];
+        spend(&mut pending, 2, &[outpoint(1, 0)], None);
+        assert_eq!(outpoints(&pending, &confirmed), [outpoint(1, 1), outpoint(2, 0)]);
+        spend(&mut pending, 3, &[outpoint(2, 0)], None);
+        assert_eq!(outpoints(&pending, &confirmed), [outpoint(1, 1), outpoint(3, 0)]);
+        // Confirmed between two requests: shown once.
+        assert_eq!(outpoints(&pending, &[utxo(1, 1), utxo(3, 0)]), [outpoint(1, 1), outpoint(3, 0)]);
+        pending.forget(&[TxId([2; 32]), TxId([3; 32])], Slot(100));
+        assert_eq!(outpoints(&pending, &confirmed), [outpoint(1, 0), outpoint(1, 1)]);
+    }
+
+    #[test]
+    fn what_can_no_longer_be_confirmed_is_forgotten_with_its_descendants() {
+        let mut pending = Pending::default();
+        spend(&mut pending, 2, &[outpoint(1, 0)], Some(150));
+        spend(&mut pending, 3, &[outpoint(2, 0)], None);
+        spend(&mut pending, 4, &[outpoint(1, 1)], None);
+        pending.forget(&[], Slot(149));
+        assert_eq!(pending.ids().len(), 3);
+        pending.forget(&[], Slot(150));
+        assert_eq!(pending.ids(), [TxId([4; 32])]);
+        pending.forget(&[], Slot(100 + PATIENCE));
+        assert!(pending.ids().is_empty());
+    }
+
+    #[test]
+    fn a_child_of_a_confirmed_transaction_stays() {
+        let mut pending = Pending::default();
+        spend(&mut pending, 2, &[outpoint(1, 0)], Some(150));
+        spend(&mut pending, 3, &[outpoint(2, 0)], None);
+        pending.forget(&[TxId([2; 32])], Slot(150));
+        assert_eq!(pending.ids(), [TxId([3; 32])]);
+    }
+}

@@ -1,0 +1,64 @@
+//! From a plan to the chain in one call.
+
+use nunet_contracts::TxPlan;
+use nunet_ledger::{OutPoint, Slot, TxId, TxOut};
+
+use crate::{
+    build::balance,
+    chain::{Chain, OutputState, Tip},
+    error::ChainError,
+    signed::{Signed, Unsigned, check},
+    wallet::Wallet,
+};
+
+impl Chain {
+    /// Checks a signed transaction by the ledger's rules at the present slot, sends it, and counts its inputs as spent
+    /// and its outputs as spendable from now on.
+    pub async fn send(&self, signed: &Signed) -> Result<TxId, ChainError> {
+        let tip = self.tip().await?;
+        check(signed, &self.params(), &self.slots(), next_slot(&tip))?;
+        let id = self.submit(&signed.cbor).await?;
+        let produced = signed.produced();
+        self.pending().add(id, signed.consumed().clone(), produced, signed.tx.body.valid_until, tip.slot);
+        Ok(id)
+    }
+
+    /// Balances a plan with the funds of a wallet, at both its addresses; change goes to its base address.
+    ///
+    /// Nothing is reserved: two calls without a submission between them choose the same funds. [`submit_plan`] does both
+    /// in one step.
+    pub async fn balance(&self, plan: &TxPlan, wallet: &Wallet) -> Result<Unsigned, ChainError> {
+        let funds = self.spendable_at(&[wallet.address(), wallet.enterprise_address()]).await?;
+        let (plan, change, params) = (plan.clone(), wallet.address(), self.params());
+        let (slots, magic) = (self.slots(), self.magic());
+        // Scripts run here, for up to seconds: not on a thread that serves sockets.
+        let work = tokio::task::spawn_blocking(move || balance(&plan, &funds, &change, &params, &slots, magic));
+        match work.await {
+            Ok(result) => Ok(result?),
+            Err(panic) => Err(ChainError::Aborted(panic.to_string())),
+        }
+    }
+
+    /// The unspent output at an outpoint, or an error that says that there is none.
+    pub async fn unspent(&self, outpoint: &OutPoint) -> Result<TxOut, ChainError> {
+        match self.output(outpoint).await? {
+            OutputState::Unspent { output, .. } => Ok(output),
+            OutputState::Unknown => Err(ChainError::MissingOutput(*outpoint)),
+            OutputState::Spent { by, .. } => Err(ChainError::SpentOutput { outpoint: *outpoint, by }),
+        }
+    }
+}
+
+/// Pays for a plan from a wallet, signs, checks and submits it. One at a time per [`Chain`], so that plans submitted
+/// side by side never choose the same funds; later ones build on the unconfirmed change of earlier ones.
+pub async fn submit_plan(chain: &Chain, plan: &TxPlan, wallet: &Wallet) -> Result<(TxId, Signed), ChainError> {
+    let _paying = chain.pay().await;
+    let signed = chain.balance(plan, wallet).await?.sign_with(&[wallet]).finish()?;
+    let id = chain.send(&signed).await?;
+    Ok((id, signed))
+}
+
+/// The earliest slot that the next block can have.
+fn next_slot(tip: &Tip) -> Slot {
+    Slot(tip.slot.0.saturating_add(1))
+}

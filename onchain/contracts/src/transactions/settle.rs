@@ -1,0 +1,113 @@
+//! Settling any number of escrows by one verdict.
+
+use std::collections::BTreeMap;
+
+use nunet_ledger::{Lovelace, OutPoint, ProtocolParameters};
+
+use super::{Escrow, Payees, PlanError, in_input_order, payout, spend_through_logic};
+use crate::{
+    committee::MemberKey,
+    job::{JobAction, SettleItem},
+    ntx::Ntx,
+    plan::TxPlan,
+    protocol::{Committee, Deployment},
+    verdict::{Leaf, Verdict},
+};
+
+/// Settles those leaves of a verdict whose escrows are given; the other leaves are skipped.
+///
+/// Outputs by position: the treasury (when any fee is due), merged payees, one output per requester who is owed
+/// anything, in input order. Signatures of keys that are no members are ignored.
+///
+/// # Errors
+/// When an escrow has no leaf, names another committee, or an amount of its leaf exceeds price or bond.
+pub fn settle(
+    deployment: &Deployment,
+    params: &ProtocolParameters,
+    committee: &Committee,
+    verdict: &Verdict,
+    signatures: &BTreeMap<MemberKey, [u8; 64]>,
+    escrows: &[Escrow],
+) -> Result<TxPlan, PlanError> {
+    let protocol = &deployment.protocol;
+    let escrows = in_input_order(escrows)?;
+    let by_outpoint: BTreeMap<OutPoint, &Escrow> = escrows.iter().map(|escrow| (escrow.outpoint, *escrow)).collect();
+    for outpoint in by_outpoint.keys() {
+        if !verdict.leaves().iter().any(|leaf| leaf.escrow == *outpoint) {
+            return Err(PlanError::Verdict { escrow: *outpoint, problem: "the verdict has no leaf for it".into() });
+        }
+    }
+
+    let mut fees = 0u64;
+    let mut payees = Payees::default();
+    let mut requesters = Vec::new();
+    let mut items = Vec::with_capacity(verdict.leaves().len());
+    for leaf in verdict.leaves() {
+        let Some(escrow) = by_outpoint.get(&leaf.escrow) else {
+            items.push(SettleItem::Skipped(*leaf));
+            continue;
+        };
+        let Outcome { to_provider, to_requester } = outcome(committee, escrow, leaf)?;
+        let datum = &escrow.datum;
+        fees = fees.checked_add(datum.fee.0).ok_or(PlanError::Overflow("the fees"))?;
+        let provider = payees.add(&datum.provider, to_provider, datum.carry)?;
+        let returned = to_requester.0 > 0 || datum.deposit.0 > 0;
+        if returned {
+            requesters.push(payout(protocol, params, datum.requester.clone(), to_requester, datum.deposit)?);
+        }
+        items.push(if returned && leaf.slashed.0 == 0 {
+            SettleItem::FromOutput { provider }
+        } else {
+            SettleItem::Explicit { provider, paid: leaf.paid, slashed: leaf.slashed }
+        });
+    }
+
+    let payee_outputs = payees.outputs(protocol, params)?;
+    let payee_count = payee_outputs.len() as u64;
+    let mut outputs = Vec::new();
+    if fees > 0 {
+        let treasury = committee.datum.treasury().clone();
+        outputs.push(payout(protocol, params, treasury, Ntx(fees), Lovelace(0))?);
+    }
+    outputs.extend(payee_outputs);
+    outputs.append(&mut requesters);
+
+    let references = [deployment.stub.0, deployment.logic.0, committee.outpoint];
+    let committee_index = references.iter().filter(|outpoint| **outpoint < committee.outpoint).count() as u64;
+    let aligned = committee.datum.members().iter().map(|key| signatures.get(key).copied()).collect();
+    let action = JobAction::Settle {
+        committee: committee_index,
+        signatures: aligned,
+        evidence: *verdict.evidence(),
+        payees: payee_count,
+        items,
+    };
+    let mut plan = spend_through_logic(deployment, &escrows, &action);
+    plan.references.push((committee.outpoint, committee.output.clone()));
+    plan.outputs = outputs;
+    Ok(plan)
+}
+
+struct Outcome {
+    to_provider: Ntx,
+    to_requester: Ntx,
+}
+
+fn outcome(committee: &Committee, escrow: &Escrow, leaf: &Leaf) -> Result<Outcome, PlanError> {
+    let datum = &escrow.datum;
+    let wrong = |problem: String| PlanError::Verdict { escrow: escrow.outpoint, problem };
+    if datum.committee != committee.id {
+        return Err(wrong(format!("it names committee {}, not {}", datum.committee, committee.id)));
+    }
+    let rest = datum.price.0.checked_sub(leaf.paid.0);
+    let bond = datum.bond.0.checked_sub(leaf.slashed.0);
+    let (Some(rest), Some(bond)) = (rest, bond) else {
+        return Err(wrong(format!(
+            "{} paid of {} and {} slashed of {}: more than there is",
+            leaf.paid, datum.price, leaf.slashed, datum.bond
+        )));
+    };
+    let to_provider = leaf.paid.0.checked_add(bond).ok_or(PlanError::Overflow("paid and bond"))?;
+    let to_requester = rest.checked_add(leaf.slashed.0).ok_or(PlanError::Overflow("rest and slashed"))?;
+    Ok(Outcome { to_provider: Ntx(to_provider), to_requester: Ntx(to_requester) })
+}

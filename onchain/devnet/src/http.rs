@@ -1,0 +1,108 @@
+//! The HTTP side: [Blockfrost's API](https://docs.blockfrost.io/) under `/api/v0` and without the prefix, and the
+//! devnet's own `POST /devnet/advance`.
+
+mod accounts;
+mod addresses;
+mod answer;
+mod assets;
+mod blocks;
+mod body;
+mod native;
+mod network;
+mod page;
+mod scripts;
+mod submit;
+mod transactions;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    body::to_bytes,
+    extract::Request,
+    http::{StatusCode, header::CONTENT_TYPE},
+    middleware,
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+
+use crate::devnet::Node;
+use answer::ApiError;
+
+/// The longest explanation of a refusal that is passed on from the HTTP library.
+const MAX_REASON: usize = 4_096;
+
+/// All routes over a devnet.
+pub(crate) fn router(node: Arc<Node>) -> Router {
+    let api = Router::new()
+        .route("/", get(network::root))
+        .route("/health", get(network::health))
+        .route("/health/clock", get(network::clock))
+        .route("/genesis", get(network::genesis))
+        .route("/epochs/{epoch}", get(network::epoch))
+        .route("/epochs/{epoch}/parameters", get(network::parameters))
+        .route("/blocks/{block}", get(blocks::block))
+        .route("/blocks/slot/{slot}", get(blocks::by_slot))
+        .route("/blocks/{block}/next", get(blocks::next))
+        .route("/blocks/{block}/previous", get(blocks::previous))
+        .route("/blocks/{block}/txs", get(blocks::transactions))
+        .route("/addresses/{address}", get(addresses::address))
+        .route("/addresses/{address}/utxos", get(addresses::utxos))
+        .route("/addresses/{address}/utxos/{asset}", get(addresses::utxos_of_asset))
+        .route("/addresses/{address}/transactions", get(addresses::transactions))
+        .route("/txs/{id}", get(transactions::transaction))
+        .route("/txs/{id}/utxos", get(transactions::utxos))
+        .route("/txs/{id}/cbor", get(transactions::cbor))
+        .route("/txs/{id}/redeemers", get(transactions::redeemers))
+        .route("/txs/{id}/withdrawals", get(transactions::withdrawals))
+        .route("/txs/{id}/stakes", get(transactions::stakes))
+        .route("/txs/{id}/required_signers", get(transactions::required_signers))
+        .route("/scripts/{hash}", get(scripts::script))
+        .route("/scripts/{hash}/cbor", get(scripts::cbor))
+        .route("/scripts/{hash}/json", get(scripts::json))
+        .route("/scripts/datum/{hash}/cbor", get(scripts::datum))
+        .route("/accounts/{account}", get(accounts::account))
+        .route("/accounts/{account}/addresses", get(accounts::addresses))
+        .route("/accounts/{account}/utxos", get(accounts::utxos))
+        .route("/assets/{asset}", get(assets::asset))
+        .route("/assets/{asset}/addresses", get(assets::addresses))
+        .route("/mempool", get(submit::mempool))
+        .route("/tx/submit", post(submit::submit))
+        .route("/utils/txs/evaluate", post(submit::evaluate))
+        .route("/devnet/advance", post(submit::advance));
+    Router::new()
+        .nest("/api/v0", api.clone())
+        .route("/api/v0/", get(network::root))
+        .merge(api)
+        .fallback(no_such_path)
+        .with_state(node)
+        .layer(middleware::map_response(explain))
+}
+
+async fn no_such_path(request: Request) -> ApiError {
+    let path: String = request.uri().path().chars().take(200).collect();
+    ApiError::bad_request(format!("Invalid path: the devnet does not serve {path:?}; see GET / for its version"))
+}
+
+/// An address or account of mainnet.
+fn network_mismatch(text: &str) -> ApiError {
+    let text: String = text.chars().take(120).collect();
+    ApiError::bad_request(format!("Invalid address: {text} belongs to another network; the devnet has network id 0"))
+}
+
+/// Gives every refusal Blockfrost's error body, also those that the HTTP library makes.
+async fn explain(response: Response) -> Response {
+    let status = response.status();
+    let is_json = response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes() == b"application/json");
+    if is_json || !(status.is_client_error() || status.is_server_error()) {
+        return response;
+    }
+    let reason = to_bytes(response.into_body(), MAX_REASON).await.unwrap_or_default();
+    let reason = String::from_utf8_lossy(&reason).trim().to_owned();
+    let reason = match (status, reason.is_empty()) {
+        (StatusCode::METHOD_NOT_ALLOWED, true) => "this path takes another method".to_owned(),
+        (_, true) => "the request cannot be served".to_owned(),
+        (_, false) => reason,
+    };
+    ApiError::new(status, reason).into_response()
+}

@@ -1,0 +1,82 @@
+//! Reads a request's body with a bound on its size and on the time that it may take.
+
+use std::time::Duration;
+
+use axum::{
+    body::Body,
+    extract::{FromRequest, Request},
+    http::{HeaderMap, StatusCode, header::CONTENT_TYPE},
+};
+use futures::StreamExt;
+use tokio::time;
+
+use super::answer::ApiError;
+
+/// The largest body that is taken: four times a transaction's limit.
+pub(super) const MAX_BODY: usize = 64 * 1_024;
+
+/// How much of a body that is too large is read and thrown away, so that its sender gets to see the refusal.
+const MAX_DISCARDED: usize = 4 * 1_024 * 1_024;
+
+/// How long a body may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// A request's body, of at most [`MAX_BODY`] bytes, and its media type without parameters.
+#[derive(Debug)]
+pub(super) struct BoundedBody {
+    pub(super) bytes: Vec<u8>,
+    media_type: String,
+}
+
+impl BoundedBody {
+    /// Refuses a body of another media type.
+    pub(super) fn require(&self, media_type: &str) -> Result<(), ApiError> {
+        if self.media_type.eq_ignore_ascii_case(media_type) {
+            return Ok(());
+        }
+        let found: String = self.media_type.chars().take(80).collect();
+        let message = format!("the body's content-type is {found:?}; send {media_type}");
+        Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message))
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for BoundedBody {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _state: &S) -> Result<Self, ApiError> {
+        let media_type = media_type(request.headers());
+        let reading = read(request.into_body());
+        let bytes = time::timeout(BODY_TIMEOUT, reading).await.map_err(|_| {
+            let message = format!("the body did not arrive within {} s; send it again", BODY_TIMEOUT.as_secs());
+            ApiError::new(StatusCode::REQUEST_TIMEOUT, message)
+        })??;
+        Ok(Self { bytes, media_type })
+    }
+}
+
+async fn read(body: Body) -> Result<Vec<u8>, ApiError> {
+    let mut bytes = Vec::new();
+    let mut received = 0_usize;
+    let mut chunks = body.into_data_stream();
+    while let Some(chunk) = chunks.next().await {
+        let chunk =
+            chunk.map_err(|error| ApiError::bad_request(format!("the body broke off: {error}; send it again")))?;
+        received = received.saturating_add(chunk.len());
+        if received > MAX_DISCARDED {
+            break;
+        }
+        if received <= MAX_BODY {
+            bytes.extend_from_slice(&chunk);
+        }
+    }
+    if received > MAX_BODY {
+        let message = format!("the body is larger than {MAX_BODY} bytes; a transaction has at most 16384");
+        return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, message));
+    }
+    Ok(bytes)
+}
+
+fn media_type(headers: &HeaderMap) -> String {
+    let text = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    text.split(';').next().unwrap_or_default().trim().to_owned()
+}

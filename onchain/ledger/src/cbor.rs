@@ -1,0 +1,533 @@
+//! Reading and writing CBOR ([RFC 8949](https://www.rfc-editor.org/rfc/rfc8949)) the way the chain needs it: every item's
+//! own bytes stay at hand, nothing is allocated before it is there, and depth costs heap, never stack.
+
+use std::ops::Range;
+
+/// Why bytes are not what a decoder expects.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("at byte {at}: expected {expected}")]
+pub struct CborError {
+    /// Offset of the item within the bytes that were decoded.
+    pub at: usize,
+    /// What should stand there.
+    pub expected: &'static str,
+}
+
+/// The major types.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Major {
+    Unsigned,
+    Negative,
+    Bytes,
+    Text,
+    Array,
+    Map,
+    Tag,
+    Simple,
+}
+
+/// The first bytes of an item: its type, and its number or length; `None` for an indefinite length (or a break).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Head {
+    pub(crate) major: Major,
+    pub(crate) value: Option<u64>,
+}
+
+/// Marks sets (CDDL `set<a>`); optional when reading.
+pub(crate) const SET_TAG: u64 = 258;
+/// Marks CBOR in a byte string.
+pub(crate) const ENCODED_CBOR_TAG: u64 = 24;
+/// Longest chunk of bytes inside Plutus data (CDDL `bounded_bytes`).
+const PLUTUS_CHUNK: usize = 64;
+
+/// Reads items one after another.
+#[derive(Clone)]
+pub(crate) struct Reader<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Reader<'a> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0 }
+    }
+
+    pub(crate) fn position(&self) -> usize {
+        self.at
+    }
+
+    pub(crate) fn since(&self, start: usize) -> &'a [u8] {
+        self.slice(start..self.at)
+    }
+
+    fn slice(&self, range: Range<usize>) -> &'a [u8] {
+        self.bytes.get(range).unwrap_or_default()
+    }
+
+    pub(crate) fn error(&self, expected: &'static str) -> CborError {
+        CborError { at: self.at, expected }
+    }
+
+    /// Refuses bytes after the last item.
+    pub(crate) fn end(&self) -> Result<(), CborError> {
+        if self.at == self.bytes.len() { Ok(()) } else { Err(self.error("the end")) }
+    }
+
+    fn take(&mut self, count: u64) -> Result<&'a [u8], CborError> {
+        let end = usize::try_from(count).ok().and_then(|count| self.at.checked_add(count));
+        match end.and_then(|end| Some((end, self.bytes.get(self.at..end)?))) {
+            Some((end, slice)) => {
+                self.at = end;
+                Ok(slice)
+            }
+            None => Err(self.error("more bytes")),
+        }
+    }
+
+    pub(crate) fn head(&mut self) -> Result<Head, CborError> {
+        let start = self.at;
+        let initial = self.take(1)?.first().copied().unwrap_or_default();
+        let major = match initial >> 5 {
+            0 => Major::Unsigned,
+            1 => Major::Negative,
+            2 => Major::Bytes,
+            3 => Major::Text,
+            4 => Major::Array,
+            5 => Major::Map,
+            6 => Major::Tag,
+            _ => Major::Simple,
+        };
+        let value = match initial & 31 {
+            small @ 0..=23 => Some(u64::from(small)),
+            width @ 24..=27 => {
+                let bytes = self.take(1 << (width - 24))?;
+                Some(bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)))
+            }
+            31 if !matches!(major, Major::Unsigned | Major::Negative | Major::Tag) => None,
+            _ => return Err(CborError { at: start, expected: "a well-formed item" }),
+        };
+        Ok(Head { major, value })
+    }
+
+    /// The next item's head, without moving on.
+    pub(crate) fn peek(&self) -> Result<Head, CborError> {
+        self.clone().head()
+    }
+
+    fn expect(&mut self, major: Major, expected: &'static str) -> Result<Option<u64>, CborError> {
+        let at = self.at;
+        match self.head()? {
+            head if head.major == major => Ok(head.value),
+            _ => Err(CborError { at, expected }),
+        }
+    }
+
+    pub(crate) fn uint(&mut self) -> Result<u64, CborError> {
+        self.expect(Major::Unsigned, "an unsigned integer")?.ok_or_else(|| self.error("an unsigned integer"))
+    }
+
+    /// A signed integer of 64 bits.
+    pub(crate) fn int(&mut self) -> Result<i64, CborError> {
+        let error = self.error("an integer of 64 bits");
+        match self.head()? {
+            Head { major: Major::Unsigned, value: Some(value) } => i64::try_from(value).map_err(|_| error),
+            Head { major: Major::Negative, value: Some(value) } => i64::try_from(value).map(|value| -1 - value).map_err(|_| error),
+            _ => Err(error),
+        }
+    }
+
+    pub(crate) fn boolean(&mut self) -> Result<bool, CborError> {
+        let error = self.error("a boolean");
+        match self.head()? {
+            Head { major: Major::Simple, value: Some(20) } => Ok(false),
+            Head { major: Major::Simple, value: Some(21) } => Ok(true),
+            _ => Err(error),
+        }
+    }
+
+    /// Moves over a null and says whether there was one.
+    pub(crate) fn null(&mut self) -> bool {
+        let found = self.bytes.get(self.at) == Some(&0xf6);
+        self.at += usize::from(found);
+        found
+    }
+
+    /// A byte string in one piece.
+    pub(crate) fn bytes(&mut self) -> Result<&'a [u8], CborError> {
+        let length = self.expect(Major::Bytes, "a byte string")?.ok_or_else(|| self.error("a byte string in one piece"))?;
+        self.take(length)
+    }
+
+    /// A byte string of a fixed width.
+    pub(crate) fn fixed<const N: usize>(&mut self, expected: &'static str) -> Result<[u8; N], CborError> {
+        let error = self.error(expected);
+        self.bytes()?.try_into().map_err(|_| error)
+    }
+
+    /// An array's length, `None` when it ends with a break.
+    pub(crate) fn array(&mut self) -> Result<Option<u64>, CborError> {
+        self.expect(Major::Array, "an array")
+    }
+
+    /// A map's number of pairs, `None` when it ends with a break.
+    pub(crate) fn map(&mut self) -> Result<Option<u64>, CborError> {
+        self.expect(Major::Map, "a map")
+    }
+
+    pub(crate) fn tag(&mut self) -> Result<u64, CborError> {
+        self.expect(Major::Tag, "a tag")?.ok_or_else(|| self.error("a tag"))
+    }
+
+    /// The start of a set: an array, with or without the set tag.
+    pub(crate) fn set(&mut self) -> Result<Option<u64>, CborError> {
+        if self.peek()?.major == Major::Tag && self.tag()? != SET_TAG {
+            return Err(self.error("a set (tag 258)"));
+        }
+        self.array()
+    }
+
+    /// Whether a container of the given length has another item after `done`; moves over the break at its end.
+    pub(crate) fn more(&mut self, length: Option<u64>, done: u64) -> bool {
+        match length {
+            Some(length) => done < length,
+            None if self.bytes.get(self.at) == Some(&0xff) => {
+                self.at += 1;
+                false
+            }
+            None => true,
+        }
+    }
+
+    /// Reads every item of an array whose head was read.
+    pub(crate) fn items<T>(
+        &mut self,
+        length: Option<u64>,
+        mut item: impl FnMut(&mut Self) -> Result<T, CborError>,
+    ) -> Result<Vec<T>, CborError> {
+        let mut items = Vec::new();
+        while self.more(length, items.len() as u64) {
+            items.push(item(self)?);
+        }
+        Ok(items)
+    }
+
+    /// Reads the closing break of a container with `expected` items, or checks that its length is that number.
+    pub(crate) fn close(&mut self, length: Option<u64>, expected: u64, what: &'static str) -> Result<(), CborError> {
+        let error = self.error(what);
+        let ends = match length {
+            Some(length) => length == expected,
+            None => !self.more(None, expected),
+        };
+        if ends { Ok(()) } else { Err(error) }
+    }
+
+    /// CBOR inside a byte string marked with tag 24: the inner bytes.
+    pub(crate) fn encoded(&mut self) -> Result<&'a [u8], CborError> {
+        let error = self.error("CBOR in a byte string (tag 24)");
+        if self.tag()? == ENCODED_CBOR_TAG { self.bytes() } else { Err(error) }
+    }
+
+    /// The bytes of the next item, whatever it is, checked to be well-formed.
+    pub(crate) fn any(&mut self) -> Result<&'a [u8], CborError> {
+        let start = self.at;
+        let mut open: Vec<Option<u64>> = vec![Some(1)];
+        while let Some(left) = open.last_mut() {
+            match left {
+                Some(0) => {
+                    open.pop();
+                    continue;
+                }
+                Some(left) => *left -= 1,
+                None if self.bytes.get(self.at) == Some(&0xff) => {
+                    self.at += 1;
+                    open.pop();
+                    continue;
+                }
+                None => {}
+            }
+            let head = self.head()?;
+            match (head.major, head.value) {
+                (Major::Unsigned | Major::Negative, _) | (Major::Simple, Some(_)) => {}
+                (Major::Bytes, Some(length)) => {
+                    self.take(length)?;
+                }
+                (Major::Text, Some(length)) => self.text(length)?,
+                (Major::Bytes | Major::Text, None) => self.chunks(head.major, usize::MAX)?,
+                (Major::Array, length) => open.push(length),
+                (Major::Map, Some(pairs)) => {
+                    open.push(Some(pairs.checked_mul(2).ok_or_else(|| self.error("a shorter map"))?));
+                }
+                (Major::Map, None) => open.push(None),
+                (Major::Tag, _) => open.push(Some(1)),
+                (Major::Simple, None) => return Err(self.error("an item instead of a break")),
+            }
+        }
+        Ok(self.since(start))
+    }
+
+    /// The chunks of a string of indefinite length, whose head was read, each at most `longest` bytes.
+    fn chunks(&mut self, major: Major, longest: usize) -> Result<(), CborError> {
+        while self.more(None, 0) {
+            let length = self.expect(major, "a chunk of a string")?.ok_or_else(|| self.error("a chunk of a string"))?;
+            if usize::try_from(length).is_ok_and(|length| length > longest) {
+                return Err(self.error("a chunk of at most 64 bytes"));
+            }
+            if major == Major::Text {
+                self.text(length)?;
+            } else {
+                self.take(length)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn text(&mut self, length: u64) -> Result<(), CborError> {
+        let error = self.error("text in UTF-8");
+        std::str::from_utf8(self.take(length)?).map(|_| ()).map_err(|_| error)
+    }
+
+    /// The bytes of the next item, checked to be Plutus data (CDDL `plutus_data`, with the 64-byte bound on chunks).
+    pub(crate) fn plutus_data(&mut self) -> Result<&'a [u8], CborError> {
+        let start = self.at;
+        let mut open = vec![Open { left: Some(1), rule: Closing::Anywhere }];
+        while let Some(container) = open.last_mut() {
+            let more = match container.left {
+                Some(left) => left > 0,
+                None => self.more(None, 0),
+            };
+            match container.rule {
+                Closing::AfterKey if !more => return Err(self.error("a value for the last key")),
+                Closing::Now if more => return Err(self.error("the end of a constructor")),
+                Closing::AfterKey => container.rule = Closing::AfterPair,
+                Closing::AfterPair => container.rule = Closing::AfterKey,
+                Closing::Anywhere | Closing::Now => {}
+            }
+            if !more {
+                open.pop();
+                continue;
+            }
+            container.left = container.left.map(|left| left - 1);
+            self.plutus_item(&mut open)?;
+        }
+        Ok(self.since(start))
+    }
+
+    fn plutus_item(&mut self, open: &mut Vec<Open>) -> Result<(), CborError> {
+        let error = self.error("Plutus data");
+        let head = self.head()?;
+        match (head.major, head.value) {
+            (Major::Unsigned | Major::Negative, _) => {}
+            (Major::Bytes, _) => self.bounded_bytes(head)?,
+            (Major::Array, left) => open.push(Open { left, rule: Closing::Anywhere }),
+            (Major::Map, pairs) => {
+                let left = match pairs {
+                    Some(pairs) => Some(pairs.checked_mul(2).ok_or(error)?),
+                    None => None,
+                };
+                open.push(Open { left, rule: Closing::AfterPair });
+            }
+            (Major::Tag, Some(2 | 3)) => {
+                let head = self.head()?;
+                if head.major != Major::Bytes {
+                    return Err(error);
+                }
+                self.bounded_bytes(head)?;
+            }
+            (Major::Tag, Some(121..=127 | 1280..=1400)) => {
+                let left = self.array()?;
+                open.push(Open { left, rule: Closing::Anywhere });
+            }
+            (Major::Tag, Some(102)) => {
+                match self.array()? {
+                    Some(2) => {}
+                    None => open.push(Open { left: None, rule: Closing::Now }),
+                    Some(_) => return Err(error),
+                }
+                self.uint()?;
+                let left = self.array()?;
+                open.push(Open { left, rule: Closing::Anywhere });
+            }
+            _ => return Err(error),
+        }
+        Ok(())
+    }
+
+    fn bounded_bytes(&mut self, head: Head) -> Result<(), CborError> {
+        match head.value {
+            None => self.chunks(Major::Bytes, PLUTUS_CHUNK),
+            Some(length) if length <= PLUTUS_CHUNK as u64 => self.take(length).map(|_| ()),
+            Some(_) => Err(self.error("bytes in chunks of at most 64")),
+        }
+    }
+}
+
+/// A container of Plutus data whose items are being read.
+struct Open {
+    /// Items left, `None` when a break ends it.
+    left: Option<u64>,
+    rule: Closing,
+}
+
+/// Where a container of Plutus data may end.
+#[derive(Clone, Copy)]
+enum Closing {
+    /// A list: after any item.
+    Anywhere,
+    /// A map, before a key.
+    AfterPair,
+    /// A map, before a value.
+    AfterKey,
+    /// The pair of a general constructor: at once.
+    Now,
+}
+
+/// Writes items one after another, in their shortest form and with definite lengths.
+#[derive(Default)]
+pub(crate) struct Writer(Vec<u8>);
+
+impl Writer {
+    fn head(&mut self, major: u8, value: u64) {
+        let bytes = value.to_be_bytes();
+        let (code, width) = match value {
+            0..=23 => (value as u8, 0),
+            24..=0xff => (24, 1),
+            0x100..=0xffff => (25, 2),
+            0x1_0000..=0xffff_ffff => (26, 4),
+            _ => (27, 8),
+        };
+        self.0.push(major << 5 | code);
+        self.0.extend_from_slice(&bytes[8 - width..]);
+    }
+
+    pub(crate) fn uint(&mut self, value: u64) {
+        self.head(0, value);
+    }
+
+    pub(crate) fn int(&mut self, value: i64) {
+        match u64::try_from(value) {
+            Ok(value) => self.head(0, value),
+            Err(_) => self.head(1, (-1 - value).unsigned_abs()),
+        }
+    }
+
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
+        self.head(2, bytes.len() as u64);
+        self.0.extend_from_slice(bytes);
+    }
+
+    pub(crate) fn array(&mut self, length: usize) {
+        self.head(4, length as u64);
+    }
+
+    pub(crate) fn map(&mut self, pairs: usize) {
+        self.head(5, pairs as u64);
+    }
+
+    pub(crate) fn tag(&mut self, tag: u64) {
+        self.head(6, tag);
+    }
+
+    /// The start of a set, with its tag.
+    pub(crate) fn set(&mut self, length: usize) {
+        self.tag(SET_TAG);
+        self.array(length);
+    }
+
+    pub(crate) fn boolean(&mut self, value: bool) {
+        self.0.push(if value { 0xf5 } else { 0xf4 });
+    }
+
+    pub(crate) fn null(&mut self) {
+        self.0.push(0xf6);
+    }
+
+    /// The start of an array that ends with [`Writer::end`].
+    pub(crate) fn begin_array(&mut self) {
+        self.0.push(0x9f);
+    }
+
+    pub(crate) fn end(&mut self) {
+        self.0.push(0xff);
+    }
+
+    /// Bytes that are CBOR already.
+    pub(crate) fn raw(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use pallas_codec::minicbor;
+    use pallas_primitives::PlutusData;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn plutus(text: &str) -> Result<usize, CborError> {
+        let bytes = hex::decode(text).unwrap();
+        let mut reader = Reader::new(&bytes);
+        reader.plutus_data().map(<[u8]>::len)
+    }
+
+    #[test]
+    fn plutus_data_of_every_shape_is_read_to_its_end() {
+        for text in ["00", "20", "40", "80", "9fff", "a0", "bfff", "bf0001ff", "d87980", "d8799f0102ff", "d9050080",
+            "d8668218c880", "d8669f18c880ff", "c240", "c249010000000000000000", "5f4101ff", "a1008100", "d8669f189f9f0102ffff"] {
+            assert_eq!(plutus(text), Ok(text.len() / 2), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_plutus_data_is_refused() {
+        let long = format!("5841{}", "00".repeat(65));
+        for text in ["", "60", "f6", "bf00ff", "a100", "d87900", "d8668100", "d8668200", "d866820000", "d86683008000", "ff", "d8669f008000ff",
+            "c200", "da00", "81", "9f", "d87a", "1c", "bb8000000000000000", &long] {
+            let text = text.replace(' ', "");
+            assert!(plutus(&text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn depth_costs_no_stack() {
+        let mut bytes = vec![0x81; 1_000_000];
+        bytes.push(0);
+        assert_eq!(Reader::new(&bytes).any().unwrap().len(), bytes.len());
+        assert_eq!(Reader::new(&bytes).plutus_data().unwrap().len(), bytes.len());
+    }
+
+    proptest! {
+        #[test]
+        fn written_numbers_read_back(value: u64, signed: i64) {
+            let mut writer = Writer::default();
+            writer.uint(value);
+            writer.int(signed);
+            let bytes = writer.into_bytes();
+            let mut reader = Reader::new(&bytes);
+            prop_assert_eq!(reader.uint(), Ok(value));
+            prop_assert_eq!(reader.int(), Ok(signed));
+            prop_assert_eq!(reader.end(), Ok(()));
+        }
+
+        #[test]
+        fn random_bytes_never_panic_and_agree_with_another_decoder(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+            let mut reader = Reader::new(&bytes);
+            let ours = reader.any().map(<[u8]>::len).ok();
+            let mut decoder = minicbor::Decoder::new(&bytes);
+            // The other decoder is laxer about breaks, so only what we accept is compared.
+            if let Some(length) = ours {
+                prop_assert!(decoder.skip().is_ok());
+                prop_assert_eq!(decoder.position(), length);
+            }
+            let mut reader = Reader::new(&bytes);
+            if let Ok(data) = reader.plutus_data() {
+                prop_assert!(minicbor::decode::<PlutusData>(data).is_ok());
+            }
+        }
+    }
+}

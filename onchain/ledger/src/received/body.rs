@@ -1,0 +1,187 @@
+//! Reading bodies.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    address::{Credential, RewardAccount},
+    cbor::{CborError, Reader},
+    received::{ReceivedBody, ReceivedCertificate, output},
+    units::{KeyHash, Lovelace, OutPoint, ScriptHash, Slot, TxId},
+    value::AssetId,
+};
+
+pub(super) fn body(reader: &mut Reader<'_>) -> Result<ReceivedBody, CborError> {
+    let mut body = ReceivedBody::default();
+    let length = reader.map()?;
+    let mut seen = BTreeSet::new();
+    while reader.more(length, seen.len() as u64) {
+        let error = reader.error("a field of a transaction body, each at most once");
+        let key = reader.uint()?;
+        if !seen.insert(key) || !field(reader, &mut body, key)? {
+            return Err(error);
+        }
+    }
+    if [0, 1, 2].iter().all(|required| seen.contains(required)) {
+        Ok(body)
+    } else {
+        Err(reader.error("inputs, outputs and fee in a transaction body"))
+    }
+}
+
+/// Reads the field of that key; false when there is no such field.
+fn field(reader: &mut Reader<'_>, body: &mut ReceivedBody, key: u64) -> Result<bool, CborError> {
+    match key {
+        0 => body.inputs = set(reader, outpoint)?,
+        1 => {
+            let length = reader.array()?;
+            body.outputs = reader.items(length, output::sized_output)?;
+        }
+        2 => body.fee = Lovelace(reader.uint()?),
+        3 => body.valid_until = Some(Slot(reader.uint()?)),
+        4 => body.certificates = certificates(reader)?,
+        5 => body.withdrawals = withdrawals(reader)?,
+        7 => body.auxiliary_data_hash = Some(reader.fixed("a hash of auxiliary data")?),
+        8 => body.valid_from = Some(Slot(reader.uint()?)),
+        9 => body.mint = mint(reader)?,
+        11 => body.script_data_hash = Some(reader.fixed("a script data hash")?),
+        13 => body.collateral = filled(reader, outpoint)?,
+        14 => body.required_signers = filled(reader, |reader| Ok(KeyHash(reader.fixed("a key hash")?)))?,
+        15 => body.network_id = Some(network_id(reader)?),
+        16 => body.collateral_return = Some(output::sized_output(reader)?),
+        17 => body.total_collateral = Some(Lovelace(reader.uint()?)),
+        18 => body.reference_inputs = filled(reader, outpoint)?,
+        19 => unsupported(reader, body, "voting procedures")?,
+        20 => unsupported(reader, body, "proposal procedures")?,
+        21 => unsupported(reader, body, "a treasury value")?,
+        22 => unsupported(reader, body, "a treasury donation")?,
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
+
+fn unsupported(reader: &mut Reader<'_>, body: &mut ReceivedBody, what: &'static str) -> Result<(), CborError> {
+    reader.any()?;
+    body.unsupported.get_or_insert(what);
+    Ok(())
+}
+
+/// A set, refusing a member that comes twice.
+fn set<T: Ord>(
+    reader: &mut Reader<'_>,
+    mut member: impl FnMut(&mut Reader<'_>) -> Result<T, CborError>,
+) -> Result<BTreeSet<T>, CborError> {
+    let length = reader.set()?;
+    let mut members = BTreeSet::new();
+    while reader.more(length, members.len() as u64) {
+        let error = reader.error("each member of a set once");
+        if !members.insert(member(reader)?) {
+            return Err(error);
+        }
+    }
+    Ok(members)
+}
+
+/// A set that may not be empty.
+fn filled<T: Ord>(
+    reader: &mut Reader<'_>,
+    member: impl FnMut(&mut Reader<'_>) -> Result<T, CborError>,
+) -> Result<BTreeSet<T>, CborError> {
+    let error = reader.error("a set with members");
+    let members = set(reader, member)?;
+    if members.is_empty() { Err(error) } else { Ok(members) }
+}
+
+fn outpoint(reader: &mut Reader<'_>) -> Result<OutPoint, CborError> {
+    let length = reader.array()?;
+    let tx = TxId(reader.fixed("a transaction id")?);
+    let error = reader.error("an output index below 65,536");
+    let index = u16::try_from(reader.uint()?).map_err(|_| error)?;
+    reader.close(length, 2, "an input of two parts")?;
+    Ok(OutPoint { tx, index })
+}
+
+fn network_id(reader: &mut Reader<'_>) -> Result<u8, CborError> {
+    let error = reader.error("a network id, 0 or 1");
+    match reader.uint()? {
+        0 => Ok(0),
+        1 => Ok(1),
+        _ => Err(error),
+    }
+}
+
+fn withdrawals(reader: &mut Reader<'_>) -> Result<BTreeMap<RewardAccount, Lovelace>, CborError> {
+    let length = reader.map()?;
+    let mut withdrawals = BTreeMap::new();
+    while reader.more(length, withdrawals.len() as u64) {
+        let error = reader.error("a stake account, each once");
+        let account = RewardAccount::from_bytes(reader.bytes()?).map_err(|_| error.clone())?;
+        if account.network_id > 1 || withdrawals.insert(account, Lovelace(reader.uint()?)).is_some() {
+            return Err(error);
+        }
+    }
+    if withdrawals.is_empty() { Err(reader.error("withdrawals in their field")) } else { Ok(withdrawals) }
+}
+
+fn mint(reader: &mut Reader<'_>) -> Result<BTreeMap<AssetId, i64>, CborError> {
+    let mut mint = BTreeMap::new();
+    output::multi_asset(reader, |reader, asset| {
+        let error = reader.error("a quantity that is not zero, each asset once");
+        let quantity = reader.int()?;
+        if quantity == 0 || mint.insert(asset, quantity).is_some() { Err(error) } else { Ok(()) }
+    })?;
+    if mint.is_empty() { Err(reader.error("assets in the mint field")) } else { Ok(mint) }
+}
+
+fn certificates(reader: &mut Reader<'_>) -> Result<Vec<ReceivedCertificate>, CborError> {
+    let length = reader.set()?;
+    let mut certificates = Vec::new();
+    let mut seen = BTreeSet::new();
+    while reader.more(length, seen.len() as u64) {
+        let error = reader.error("each certificate once");
+        let start = reader.position();
+        certificates.push(certificate(reader)?);
+        if !seen.insert(reader.since(start)) {
+            return Err(error);
+        }
+    }
+    if certificates.is_empty() { Err(reader.error("certificates in their field")) } else { Ok(certificates) }
+}
+
+fn certificate(reader: &mut Reader<'_>) -> Result<ReceivedCertificate, CborError> {
+    let whole = reader.clone();
+    let length = reader.array()?;
+    let tag = reader.uint()?;
+    let certificate = match tag {
+        0 => ReceivedCertificate::Register { credential: credential(reader)?, deposit: None },
+        1 => ReceivedCertificate::Deregister { credential: credential(reader)?, refund: None },
+        7 => {
+            let credential = credential(reader)?;
+            ReceivedCertificate::Register { credential, deposit: Some(Lovelace(reader.uint()?)) }
+        }
+        8 => {
+            let credential = credential(reader)?;
+            ReceivedCertificate::Deregister { credential, refund: Some(Lovelace(reader.uint()?)) }
+        }
+        // Tags 5 and 6 (genesis delegation, moved rewards) ended with the Babbage era.
+        2..=4 | 9..=18 => {
+            *reader = whole;
+            reader.any()?;
+            return Ok(ReceivedCertificate::Other { tag });
+        }
+        _ => return Err(reader.error("a certificate of the Conway era")),
+    };
+    reader.close(length, if tag < 2 { 2 } else { 3 }, "a certificate of its length")?;
+    Ok(certificate)
+}
+
+fn credential(reader: &mut Reader<'_>) -> Result<Credential, CborError> {
+    let length = reader.array()?;
+    let error = reader.error("a credential, of a key (0) or a script (1)");
+    let credential = match reader.uint()? {
+        0 => Credential::Key(KeyHash(reader.fixed("a key hash")?)),
+        1 => Credential::Script(ScriptHash(reader.fixed("a script hash")?)),
+        _ => return Err(error),
+    };
+    reader.close(length, 2, "a credential of two parts")?;
+    Ok(credential)
+}

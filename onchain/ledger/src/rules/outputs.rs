@@ -1,0 +1,63 @@
+//! Outputs: on this network, with enough lovelace, and not too long (`UTXO` rule of the Babbage specification).
+
+use crate::{
+    address::Address,
+    byron::ByronParts,
+    fees::min_ada_for_size,
+    received::SizedOutput,
+    rules::{Case, LedgerError},
+};
+
+/// Most bytes of attributes in a Byron address.
+const MAX_BYRON_ATTRIBUTES: usize = 64;
+
+pub(super) fn check(case: &Case<'_>) -> Result<(), LedgerError> {
+    network(case)?;
+    for (index, sized) in outputs(case).enumerate() {
+        not_too_small(case, index, sized)?;
+        not_too_big(case, index, sized)?;
+    }
+    Ok(())
+}
+
+/// The outputs, then the collateral's return.
+fn outputs<'a>(case: &'a Case<'_>) -> impl Iterator<Item = &'a SizedOutput> {
+    case.tx.body.outputs.iter().chain(&case.tx.body.collateral_return)
+}
+
+fn network(case: &Case<'_>) -> Result<(), LedgerError> {
+    let network_id = case.state.magic.network_id();
+    if let Some(stated) = case.tx.body.network_id.filter(|stated| *stated != network_id) {
+        return Err(LedgerError::WrongNetworkInTxBody { network_id, stated });
+    }
+    let foreign: Vec<_> = outputs(case)
+        .map(|sized| &sized.output.address)
+        .filter(|address| network_of(address) != Some(network_id))
+        .cloned()
+        .collect();
+    if foreign.is_empty() { Ok(()) } else { Err(LedgerError::WrongNetwork { network_id, addresses: foreign }) }
+}
+
+fn network_of(address: &Address) -> Option<u8> {
+    address.network_id().or_else(|| ByronParts::of(address).map(|byron| byron.network_id))
+}
+
+fn not_too_small(case: &Case<'_>, index: usize, sized: &SizedOutput) -> Result<(), LedgerError> {
+    let minimum = min_ada_for_size(&case.state.params, sized.size);
+    let lovelace = sized.output.value.lovelace();
+    if lovelace >= minimum { Ok(()) } else { Err(LedgerError::BabbageOutputTooSmallUTxO { index, lovelace, minimum }) }
+}
+
+/// The value's size is that of its shortest encoding, whatever encoding was sent.
+fn not_too_big(case: &Case<'_>, index: usize, sized: &SizedOutput) -> Result<(), LedgerError> {
+    let (size, limit) = (sized.output.value.to_cbor().len() as u64, case.state.params.max_value_size);
+    if size > limit {
+        return Err(LedgerError::OutputTooBigUTxO { index, size, limit });
+    }
+    match ByronParts::of(&sized.output.address) {
+        Some(byron) if byron.attributes_size > MAX_BYRON_ATTRIBUTES => {
+            Err(LedgerError::OutputBootAddrAttrsTooBig { index, size: byron.attributes_size })
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,457 @@
+//! Each rule of phase one: a good transaction passes, the same with one thing changed is refused by name.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod support;
+
+use nunet_ledger::{
+    Address, Certificate, Credential, ExUnits, Lovelace, RewardAccount, Slot, TxOut, hash::blake2b_256,
+    rules::{Account, DRep, LedgerError},
+};
+use support::*;
+
+#[test]
+fn a_payment_moves_outputs() {
+    let effects = Draft::payment().check().unwrap();
+    assert_eq!(effects.consumed, [outpoint(1)]);
+    assert_eq!(effects.fee, Lovelace(2 * ADA));
+    let mut after = state();
+    after.apply(effects.clone());
+    assert!(!after.utxo.contains_key(&outpoint(1)));
+    let [(made, output)] = &effects.produced[..] else { panic!("one output") };
+    assert_eq!(after.utxo.get(made), Some(output));
+    assert_eq!((made.tx, made.index), (effects.id, 0));
+    assert_eq!(after.fees, Lovelace(2 * ADA));
+    // What is spent cannot be spent again.
+    refused(Draft::payment().check_on(&after), "BadInputsUTxO");
+}
+
+#[test]
+fn inputs_must_be_there() {
+    let mut draft = Draft::payment();
+    draft.tx.body.inputs.clear();
+    draft.refused("InputSetEmptyUTxO");
+    for collection in 0..3 {
+        let mut draft = Draft::payment();
+        let body = &mut draft.tx.body;
+        [&mut body.inputs, &mut body.collateral, &mut body.reference_inputs][collection].insert(outpoint(99));
+        let LedgerError::BadInputsUTxO(unknown) = draft.refused("BadInputsUTxO") else { panic!() };
+        assert_eq!(unknown, [outpoint(99)]);
+    }
+}
+
+#[test]
+fn what_is_consumed_cannot_be_read() {
+    let mut draft = Draft::payment();
+    draft.tx.body.reference_inputs.insert(outpoint(6));
+    draft.check().unwrap();
+    draft.tx.body.reference_inputs.insert(outpoint(1));
+    draft.refused("BabbageNonDisjointRefInputs");
+}
+
+#[test]
+fn the_validity_interval_has_its_first_slot_and_not_its_last() {
+    let with = |from: Option<u64>, until: Option<u64>| {
+        let mut draft = Draft::payment();
+        draft.tx.body.valid_from = from.map(Slot);
+        draft.tx.body.valid_until = until.map(Slot);
+        draft
+    };
+    for (from, until) in [(Some(1_000), None), (None, Some(1_001)), (Some(1_000), Some(1_001))] {
+        with(from, until).check().unwrap();
+    }
+    for (from, until) in [(Some(1_001), None), (None, Some(1_000)), (Some(1_001), Some(1_002)), (Some(0), Some(1_000))] {
+        with(from, until).refused("OutsideValidityIntervalUTxO");
+    }
+}
+
+#[test]
+fn scripts_need_an_end_of_validity_whose_time_is_certain() {
+    let until = |slot, mut draft: Draft| {
+        draft.tx.body.valid_until = Some(Slot(slot));
+        draft
+    };
+    until(432_000, Draft::scripted()).check().unwrap();
+    until(432_001, Draft::scripted()).refused("OutsideForecast");
+    until(432_001, Draft::payment()).check().unwrap();
+}
+
+#[test]
+fn the_size_is_limited() {
+    let mut state = state();
+    let draft = Draft::payment();
+    state.params.max_tx_size = draft.bytes().len() as u64 - 1;
+    draft.check_on(&state).unwrap();
+    state.params.max_tx_size -= 1;
+    refused(draft.check_on(&state), "MaxTxSizeUTxO");
+}
+
+#[test]
+fn the_fee_is_exact_to_a_lovelace() {
+    let mut draft = Draft::payment();
+    draft.tx.body.fee = Lovelace(1);
+    let LedgerError::FeeTooSmallUTxO { minimum, .. } = draft.refused("FeeTooSmallUTxO") else { panic!() };
+    // The fee's own encoding grew by four bytes.
+    let exact = minimum.0 + 4 * 44;
+    for (fee, fits) in [(exact, true), (exact - 1, false)] {
+        draft.tx.body.fee = Lovelace(fee);
+        draft.tx.body.outputs[0].value = nunet_ledger::Value::lovelace_only(Lovelace(100 * ADA - fee));
+        assert_eq!(draft.check().is_ok(), fits, "{fee}");
+    }
+    draft.refused("FeeTooSmallUTxO");
+}
+
+#[test]
+fn scripts_and_reference_scripts_cost_a_fee() {
+    let minimum = |mut draft: Draft| {
+        draft.tx.body.fee = Lovelace(1);
+        let LedgerError::FeeTooSmallUTxO { minimum, .. } = draft.refused("FeeTooSmallUTxO") else { panic!() };
+        minimum.0
+    };
+    let base = minimum(Draft::payment());
+    let mut reading = Draft::payment();
+    reading.tx.body.reference_inputs.insert(outpoint(6));
+    let plain = minimum(reading);
+    let mut reading = Draft::payment();
+    reading.tx.body.reference_inputs.insert(outpoint(7));
+    assert_eq!(minimum(reading), plain + 15 * yes().bytes().len() as u64);
+    assert!(minimum(Draft::scripted()) > base + 57_700 + 72_100);
+}
+
+#[test]
+fn value_is_conserved() {
+    for difference in [1, -1] {
+        let mut draft = Draft::payment();
+        draft.pay(difference);
+        let LedgerError::ValueNotConservedUTxO { lovelace, assets } = draft.refused("ValueNotConservedUTxO") else {
+            panic!()
+        };
+        assert_eq!((lovelace, assets), (i128::from(-difference), vec![]));
+    }
+    let token = asset(yes().hash());
+    let mut draft = Draft::payment();
+    draft.tx.body.inputs.insert(outpoint(6));
+    draft.pay(10 * ADA as i64);
+    let LedgerError::ValueNotConservedUTxO { lovelace, assets } = draft.refused("ValueNotConservedUTxO") else { panic!() };
+    assert_eq!((lovelace, assets), (0, vec![(token.clone(), 50)]));
+    draft.tx.body.outputs[0].value.add_asset(token, 50).unwrap();
+    draft.check().unwrap();
+}
+
+#[test]
+fn outputs_hold_enough_lovelace() {
+    let with = |lovelace: u64| {
+        let mut draft = Draft::payment();
+        draft.pay(-(lovelace as i64));
+        draft.tx.body.outputs.push(TxOut::new(address(3), nunet_ledger::Value::lovelace_only(Lovelace(lovelace))));
+        draft
+    };
+    with(849_070).check().unwrap();
+    let error = with(849_069).refused("BabbageOutputTooSmallUTxO");
+    assert!(error.to_string().contains("output 1"), "{error}");
+}
+
+#[test]
+fn values_are_limited_in_size() {
+    let mut state = state();
+    let token = asset(yes().hash());
+    let mut draft = Draft::payment();
+    draft.tx.body.inputs.insert(outpoint(6));
+    draft.pay(10 * ADA as i64);
+    draft.tx.body.outputs[0].value.add_asset(token, 50).unwrap();
+    state.params.max_value_size = draft.tx.body.outputs[0].value.to_cbor().len() as u64;
+    draft.check_on(&state).unwrap();
+    state.params.max_value_size -= 1;
+    refused(draft.check_on(&state), "OutputTooBigUTxO");
+}
+
+#[test]
+fn everything_is_on_this_network() {
+    let mut draft = Draft::payment();
+    draft.tx.body.outputs[0].address = Address::new(1, Credential::Key(key_hash(3)), None);
+    draft.refused("WrongNetwork");
+    for (id, refusing) in [(0, false), (1, true)] {
+        let mut draft = Draft::payment();
+        draft.extra_fields.push(vec![0x0f, id]);
+        assert_eq!(draft.check().is_err(), refusing);
+    }
+    let mut draft = Draft::payment();
+    draft.tx.body.withdrawals.insert(RewardAccount { network_id: 1, ..account(&yes()) }, Lovelace(0));
+    draft.refused("WrongNetworkWithdrawal");
+}
+
+#[test]
+fn keys_of_inputs_sign() {
+    let mut draft = Draft::payment();
+    draft.signers = vec![];
+    let LedgerError::MissingVKeyWitnessesUTXOW(missing) = draft.refused("MissingVKeyWitnessesUTXOW") else { panic!() };
+    assert_eq!(missing, [key_hash(1)]);
+    draft.signers = vec![2];
+    draft.refused("MissingVKeyWitnessesUTXOW");
+    draft.signers = vec![1, 2];
+    draft.check().unwrap();
+}
+
+#[test]
+fn keys_of_collateral_and_named_keys_sign() {
+    let mut on = state();
+    on.utxo.insert(outpoint(50), TxOut::new(address(5), ada(10)));
+    let mut draft = Draft::scripted();
+    draft.tx.body.collateral = [outpoint(50)].into();
+    refused(draft.check_on(&on), "MissingVKeyWitnessesUTXOW");
+    draft.signers.push(5);
+    draft.check_on(&on).unwrap();
+
+    let mut draft = Draft::payment();
+    draft.tx.body.required_signers.insert(key_hash(4));
+    draft.refused("MissingVKeyWitnessesUTXOW");
+    draft.signers.push(4);
+    draft.check().unwrap();
+}
+
+#[test]
+fn signatures_verify() {
+    let mut bytes = Draft::payment().bytes();
+    let last_of_signature = bytes.len() - 3;
+    bytes[last_of_signature] ^= 1;
+    refused(state().validate(&bytes, NOW), "InvalidWitnessesUTXOW");
+}
+
+#[test]
+fn native_scripts_are_asked() {
+    let spending = |signers: Vec<u8>, with_script: bool| {
+        let mut draft = Draft::payment();
+        draft.tx.body.inputs.insert(outpoint(5));
+        draft.pay(10 * ADA as i64);
+        draft.signers = signers;
+        if with_script {
+            draft.tx.witnesses.scripts.push(needs(2));
+        }
+        draft
+    };
+    spending(vec![1, 2], true).check().unwrap();
+    spending(vec![1], true).refused("ScriptWitnessNotValidatingUTXOW");
+    spending(vec![1, 2], false).refused("MissingScriptWitnessesUTXOW");
+}
+
+#[test]
+fn native_scripts_see_the_validity_interval() {
+    let script = from_slot(100);
+    let mut draft = Draft::payment();
+    draft.tx.body.mint.insert(asset(script.hash()), 5);
+    draft.tx.body.outputs[0].value.add_asset(asset(script.hash()), 5).unwrap();
+    draft.tx.witnesses.scripts.push(script);
+    draft.refused("ScriptWitnessNotValidatingUTXOW");
+    draft.tx.body.valid_from = Some(Slot(100));
+    draft.check().unwrap();
+    draft.tx.body.valid_from = Some(Slot(99));
+    draft.refused("ScriptWitnessNotValidatingUTXOW");
+}
+
+#[test]
+fn no_script_is_there_for_nothing() {
+    let mut draft = Draft::payment();
+    draft.tx.witnesses.scripts.push(needs(2));
+    draft.refused("ExtraneousScriptWitnessesUTXOW");
+    // Nor twice, in the witness set and by reference.
+    let mut draft = Draft::scripted();
+    draft.tx.body.reference_inputs.insert(outpoint(7));
+    draft.refused("ExtraneousScriptWitnessesUTXOW");
+    draft.tx.witnesses.scripts.clear();
+    draft.check().unwrap();
+}
+
+#[test]
+fn minted_and_burnt_assets_are_counted() {
+    let script = needs(2);
+    let mut draft = Draft::payment();
+    draft.signers.push(2);
+    draft.tx.body.mint.insert(asset(script.hash()), 5);
+    draft.tx.witnesses.scripts.push(script.clone());
+    draft.refused("ValueNotConservedUTxO");
+    draft.tx.body.outputs[0].value.add_asset(asset(script.hash()), 5).unwrap();
+    draft.check().unwrap();
+    draft.tx.body.mint.insert(asset(script.hash()), -5);
+    draft.refused("ValueNotConservedUTxO");
+    draft.tx.witnesses.scripts.clear();
+    draft.refused("MissingScriptWitnessesUTXOW");
+}
+
+#[test]
+fn units_are_limited() {
+    let mut draft = Draft::scripted();
+    draft.tx.witnesses.redeemers[0].units = ExUnits { mem: 14_000_001, steps: 1 };
+    draft.bind();
+    draft.refused("ExUnitsTooBigUTxO");
+    draft.tx.witnesses.redeemers[0].units = ExUnits { mem: 14_000_000, steps: 10_000_000 };
+    draft.bind();
+    draft.check().unwrap();
+}
+
+#[test]
+fn collateral_is_there_and_enough() {
+    let mut draft = Draft::scripted();
+    draft.tx.body.collateral.clear();
+    draft.refused("NoCollateralInputs");
+
+    let mut draft = Draft::scripted();
+    draft.tx.body.collateral.extend([outpoint(1), outpoint(6), outpoint(7)]);
+    draft.signers.push(9);
+    draft.refused("TooManyCollateralInputs");
+
+    // The fee is 2 ADA, so 3 are needed.
+    let returning = |lovelace| {
+        let mut draft = Draft::scripted();
+        draft.tx.body.collateral_return = Some(TxOut::new(address(1), nunet_ledger::Value::lovelace_only(Lovelace(lovelace))));
+        draft
+    };
+    returning(7 * ADA).check().unwrap();
+    returning(7 * ADA + 1).refused("InsufficientCollateral");
+    returning(11 * ADA).refused("InsufficientCollateral");
+}
+
+#[test]
+fn collateral_is_of_keys_and_ada_only() {
+    let mut draft = Draft::scripted();
+    draft.tx.body.collateral.insert(outpoint(3));
+    draft.refused("ScriptsNotPaidUTxO");
+
+    let mut draft = Draft::scripted();
+    draft.tx.body.collateral.insert(outpoint(6));
+    draft.refused("CollateralContainsNonADA");
+    draft.tx.body.collateral_return = Some(TxOut::new(address(1), ada(10).with(asset(yes().hash()), 50).unwrap()));
+    draft.check().unwrap();
+}
+
+#[test]
+fn stated_collateral_is_the_actual_one() {
+    let mut draft = Draft::scripted();
+    draft.tx.body.total_collateral = Some(Lovelace(10 * ADA));
+    draft.check().unwrap();
+    draft.tx.body.total_collateral = Some(Lovelace(10 * ADA - 1));
+    draft.refused("IncorrectTotalCollateralField");
+}
+
+#[test]
+fn auxiliary_data_and_its_hash_go_together() {
+    let metadata = |bytes: &[u8], hash: Option<[u8; 32]>| {
+        let mut draft = Draft::payment();
+        draft.auxiliary = Some(bytes.to_vec());
+        draft.extra_fields.extend(hash.map(|hash| [&[0x07, 0x58, 0x20], &hash[..]].concat()));
+        draft
+    };
+    let good = [0xa1, 0x01, 0x62, b'h', b'i'];
+    metadata(&good, Some(blake2b_256(&good))).check().unwrap();
+    metadata(&good, None).refused("MissingTxBodyMetadataHash");
+    metadata(&good, Some([0; 32])).refused("ConflictingMetadataHash");
+    metadata(&[0xf6], Some([0; 32])).refused("MissingTxMetadata");
+    let long = [&[0xa1, 0x01, 0x58, 65][..], &[0; 65]].concat();
+    metadata(&long, Some(blake2b_256(&long))).refused("InvalidMetadata");
+}
+
+#[test]
+fn registration_takes_a_deposit_and_no_witness() {
+    let credential = Credential::Script(no().hash());
+    let mut draft = Draft::payment();
+    draft.tx.body.certificates.push(Certificate::RegisterStake(credential));
+    draft.refused("ValueNotConservedUTxO");
+    draft.pay(-2 * ADA as i64);
+    let effects = draft.check().unwrap();
+    let expected = Account { deposit: Lovelace(2 * ADA), ..Account::default() };
+    assert_eq!(effects.accounts, [(credential, Some(expected))]);
+    let mut after = state();
+    after.apply(effects);
+    after.utxo.insert(outpoint(1), TxOut::new(address(1), ada(100)));
+    refused(draft.check_on(&after), "StakeKeyRegisteredDELEG");
+}
+
+#[test]
+fn deregistration_gives_the_deposit_back() {
+    let mut on = state();
+    let credential = key_account(5).credential;
+    let mut draft = Draft::payment();
+    draft.tx.body.certificates.push(Certificate::DeregisterStake(credential));
+    draft.pay(2 * ADA as i64);
+    draft.signers.push(5);
+    refused(draft.check_on(&on), "StakeKeyNotRegisteredDELEG");
+    on.accounts.insert(credential, Account { deposit: Lovelace(2 * ADA), rewards: Lovelace(1), drep: None });
+    refused(draft.check_on(&on), "StakeKeyHasNonZeroAccountBalanceDELEG");
+    on.accounts.insert(credential, Account { deposit: Lovelace(2 * ADA), rewards: Lovelace(0), drep: None });
+    let effects = draft.check_on(&on).unwrap();
+    assert_eq!(effects.accounts, [(credential, None)]);
+    draft.signers.pop();
+    refused(draft.check_on(&on), "MissingVKeyWitnessesUTXOW");
+}
+
+#[test]
+fn the_certificates_that_state_a_deposit_are_held_to_it() {
+    let certificate = |tag: u8, deposit: u32| {
+        let credential = [&[0x82, 0x00, 0x58, 0x1c], &key_hash(5).0[..]].concat();
+        let mut draft = Draft::payment();
+        draft.signers.push(5);
+        draft.extra_fields.push([&[0x04, 0x81, 0x83, tag][..], &credential, &[0x1a], &deposit.to_be_bytes()].concat());
+        draft
+    };
+    let mut draft = certificate(7, 2_000_000);
+    draft.pay(-2 * ADA as i64);
+    draft.check().unwrap();
+    draft.signers.pop();
+    draft.refused("MissingVKeyWitnessesUTXOW");
+    certificate(7, 2_000_001).refused("IncorrectDepositDELEG");
+
+    let mut on = state();
+    on.accounts.insert(key_account(5).credential, Account { deposit: Lovelace(3 * ADA), ..Account::default() });
+    let mut draft = certificate(8, 3_000_000);
+    draft.pay(3 * ADA as i64);
+    draft.check_on(&on).unwrap();
+    refused(certificate(8, 2_000_000).check_on(&on), "IncorrectDepositDELEG");
+}
+
+#[test]
+fn withdrawals_take_everything_from_a_registered_account() {
+    let mut on = state();
+    let credential = key_account(5).credential;
+    let drep = Some(DRep::Abstain);
+    let mut draft = Draft::payment();
+    draft.signers.push(5);
+    draft.tx.body.withdrawals.insert(key_account(5), Lovelace(ADA));
+    draft.pay(ADA as i64);
+    refused(draft.check_on(&on), "WithdrawalsNotInRewardsCERTS");
+    on.accounts.insert(credential, Account { rewards: Lovelace(ADA + 1), drep, ..Account::default() });
+    refused(draft.check_on(&on), "WithdrawalsNotInRewardsCERTS");
+    on.accounts.insert(credential, Account { rewards: Lovelace(ADA), drep: None, ..Account::default() });
+    refused(draft.check_on(&on), "ConwayWdrlNotDelegatedToDRep");
+    on.accounts.insert(credential, Account { rewards: Lovelace(ADA), drep, ..Account::default() });
+    let effects = draft.check_on(&on).unwrap();
+    assert_eq!(effects.accounts, [(credential, Some(Account { drep, ..Account::default() }))]);
+    draft.signers.pop();
+    refused(draft.check_on(&on), "MissingVKeyWitnessesUTXOW");
+}
+
+#[test]
+fn what_is_not_covered_is_refused_by_name() {
+    let pool = [&[0x04, 0x81, 0x83, 0x02, 0x82, 0x00, 0x58, 0x1c][..], &[0; 28], &[0x58, 0x1c], &[0; 28]].concat();
+    for field in [pool, vec![0x13, 0xa0], vec![0x14, 0x80], vec![0x15, 0x00], vec![0x16, 0x01]] {
+        let mut draft = Draft::payment();
+        draft.extra_fields.push(field);
+        draft.refused("Unsupported");
+    }
+}
+
+#[test]
+fn reference_scripts_are_limited_in_size() {
+    let mut on = state();
+    let mut draft = Draft::payment();
+    draft.tx.body.reference_inputs.insert(outpoint(7));
+    on.params.max_ref_scripts_size = yes().bytes().len() as u64;
+    draft.check_on(&on).unwrap();
+    on.params.max_ref_scripts_size -= 1;
+    refused(draft.check_on(&on), "ConwayTxRefScriptsSizeTooBig");
+}
+
+#[test]
+fn errors_say_what_to_do() {
+    let mut draft = Draft::payment();
+    draft.tx.body.inputs.insert(outpoint(99));
+    let text = draft.check().unwrap_err().to_string();
+    assert!(text.contains(&outpoint(99).to_string()) && text.contains("spent already"), "{text}");
+}

@@ -1,0 +1,213 @@
+//! How transcripts become a verdict that the chain takes, and how rulings of members are read and collected. No IO.
+
+use std::collections::BTreeMap;
+
+use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
+use nunet_contracts::{Committee, Leaf, MemberKey, Ntx, Verdict, VerdictError};
+use nunet_ledger::{OutPoint, hash::blake2b_256};
+use nunet_market::Agreement;
+use nunet_proof::{
+    Binding, Committee as Quorum, CommitteeError, Decision, DecodeError, EvidenceError, EvidenceLeaf, EvidenceTree,
+    Hash32, NoDecision, PublicKey, Subject, Terms, Transcript, decide,
+};
+
+use crate::messages::Ruling;
+
+/// Why a message about a job counts for nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum RulingError {
+    /// The transcripts decide nothing.
+    #[error(transparent)]
+    NoDecision(#[from] NoDecision),
+    /// A transcript that cannot be read, or is not signed.
+    #[error(transparent)]
+    Transcript(#[from] DecodeError),
+    /// The committee on chain is not one that can decide.
+    #[error(transparent)]
+    Committee(#[from] CommitteeError),
+    /// No evidence root.
+    #[error(transparent)]
+    Evidence(#[from] EvidenceError),
+    /// No verdict.
+    #[error(transparent)]
+    Verdict(#[from] VerdictError),
+    /// An evidence leaf that cannot be read.
+    #[error("the ruling's evidence is no evidence leaf")]
+    Malformed,
+    /// About another job.
+    #[error("the message is about another escrow, agreement, program or input")]
+    OtherJob,
+    /// Amounts that no decision gives.
+    #[error("a ruling of {paid} paid and {slashed} slashed does not follow from its finding")]
+    Amounts {
+        /// Paid.
+        paid: Ntx,
+        /// Slashed.
+        slashed: Ntx,
+    },
+    /// Not signed by a member.
+    #[error("the ruling is not signed by a member of the committee ({0})")]
+    Signature(MemberKey),
+}
+
+/// Everything about a job that its escrow fixes: what each transcript and each ruling must be about.
+#[derive(Clone, Debug)]
+pub struct Docket {
+    escrow: OutPoint,
+    subject: Subject,
+    quorum: Quorum,
+    terms: Terms,
+    requester: Hash32,
+    magic: nunet_ledger::NetworkMagic,
+    logic: nunet_ledger::ScriptHash,
+}
+
+/// What the committee decided, in the form the chain takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judgement {
+    /// The evidence leaf.
+    pub evidence: EvidenceLeaf,
+    /// The verdict over it.
+    pub verdict: Verdict,
+}
+
+impl Docket {
+    /// The docket of an agreement whose money is in `escrow`, before this committee.
+    pub fn new(agreement: &Agreement, escrow: OutPoint, committee: &Committee) -> Result<Self, RulingError> {
+        let members = committee.datum.members().iter().map(|key| PublicKey(key.0)).collect();
+        let binding = Binding { magic: agreement.magic.0, script: agreement.logic.0, outpoint: escrow.to_bytes() };
+        Ok(Self {
+            escrow,
+            subject: Subject {
+                binding,
+                agreement: Hash32(agreement.hash().0),
+                kind: agreement.spec.kind,
+                program_hash: Hash32(agreement.spec.program),
+                input_hash: Hash32(agreement.spec.inputs),
+            },
+            quorum: Quorum::new(members, committee.datum.threshold())?,
+            terms: Terms { price: agreement.price.0, bond: agreement.bond.0 },
+            requester: Hash32(blake2b_256(agreement.requester_address.as_bytes())),
+            magic: agreement.magic,
+            logic: agreement.logic,
+        })
+    }
+
+    /// The escrow.
+    pub fn escrow(&self) -> OutPoint {
+        self.escrow
+    }
+
+    /// What transcripts must be about.
+    pub fn subject(&self) -> &Subject {
+        &self.subject
+    }
+
+    /// The members and how many must agree.
+    pub fn quorum(&self) -> &Quorum {
+        &self.quorum
+    }
+
+    /// Reads a transcript of a member about this job.
+    pub fn read_transcript(&self, bytes: &[u8]) -> Result<Transcript, RulingError> {
+        let transcript = Transcript::from_bytes(bytes)?;
+        if transcript.subject() != &self.subject {
+            return Err(RulingError::OtherJob);
+        }
+        if self.quorum.members().binary_search(transcript.member()).is_err() {
+            return Err(RulingError::Signature(MemberKey(transcript.member().0)));
+        }
+        Ok(transcript)
+    }
+
+    /// What a set of transcripts decides.
+    pub fn judge(&self, transcripts: &[Transcript]) -> Result<(Decision, Judgement), RulingError> {
+        let decision = decide(transcripts, &self.quorum, &self.subject, &self.terms)?;
+        let evidence = EvidenceLeaf::new(self.subject, &decision, self.requester);
+        Ok((decision, self.judgement(evidence)?))
+    }
+
+    fn judgement(&self, evidence: EvidenceLeaf) -> Result<Judgement, RulingError> {
+        let root = EvidenceTree::new(&[evidence])?.root();
+        let leaf = Leaf { escrow: self.escrow, paid: Ntx(evidence.paid), slashed: Ntx(evidence.slashed) };
+        let verdict = Verdict::new(self.magic, self.logic, root.0, vec![leaf])?;
+        Ok(Judgement { evidence, verdict })
+    }
+
+    /// Reads a ruling of a member about this job and checks its signature.
+    pub fn read_ruling(&self, ruling: &Ruling) -> Result<(MemberKey, Judgement), RulingError> {
+        let evidence = EvidenceLeaf::from_bytes(&ruling.evidence).ok_or(RulingError::Malformed)?;
+        if evidence.subject != self.subject || evidence.requester_address_hash != self.requester {
+            return Err(RulingError::OtherJob);
+        }
+        if evidence.paid > self.terms.price || evidence.slashed > self.terms.bond {
+            return Err(RulingError::Amounts { paid: Ntx(evidence.paid), slashed: Ntx(evidence.slashed) });
+        }
+        let member = MemberKey(ruling.member);
+        let judgement = self.judgement(evidence)?;
+        let known = self.quorum.members().binary_search(&PublicKey(ruling.member)).is_ok();
+        let signed = VerifyingKey::from_bytes(&ruling.member)
+            .and_then(|key| key.verify_strict(&judgement.verdict.message(), &Signature::from_bytes(&ruling.signature)))
+            .is_ok();
+        if known && signed { Ok((member, judgement)) } else { Err(RulingError::Signature(member)) }
+    }
+}
+
+impl Judgement {
+    /// Signs the verdict as a member.
+    pub fn sign(&self, key: &SigningKey) -> Ruling {
+        Ruling {
+            member: key.verifying_key().to_bytes(),
+            evidence: self.evidence.to_bytes(),
+            signature: key.sign(&self.verdict.message()).to_bytes(),
+        }
+    }
+
+    /// What one member may decide only once for an outpoint: paid, slashed, finding, trace root. Another evidence root
+    /// with these equal is no equivocation.
+    pub fn outcome(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(8 + 8 + 1 + 32);
+        bytes.extend_from_slice(&self.evidence.paid.to_be_bytes());
+        bytes.extend_from_slice(&self.evidence.slashed.to_be_bytes());
+        bytes.push(self.evidence.finding.number());
+        bytes.extend_from_slice(&self.evidence.trace_root.0);
+        bytes
+    }
+}
+
+/// The rulings on one job: enough of them under one verdict settle it.
+#[derive(Clone, Debug, Default)]
+pub struct Rulings {
+    by_message: BTreeMap<[u8; 32], (Judgement, BTreeMap<MemberKey, [u8; 64]>)>,
+}
+
+impl Rulings {
+    /// The most different verdicts that are kept: each member may sign several evidence roots, and a liar any number.
+    const MAX_VERDICTS: usize = 128;
+
+    /// Adds a ruling that [`Docket::read_ruling`] accepted.
+    pub fn add(&mut self, member: MemberKey, judgement: Judgement, signature: [u8; 64]) {
+        let message = judgement.verdict.message();
+        if self.by_message.len() >= Self::MAX_VERDICTS && !self.by_message.contains_key(&message) {
+            return;
+        }
+        let (_, signatures) = self.by_message.entry(message).or_insert_with(|| (judgement, BTreeMap::new()));
+        signatures.insert(member, signature);
+    }
+
+    /// A verdict with at least `threshold` signatures, cut down to exactly that many: each one costs fees.
+    pub fn settled(&self, threshold: usize) -> Option<(Judgement, BTreeMap<MemberKey, [u8; 64]>)> {
+        self.by_message.values().find(|(_, signatures)| signatures.len() >= threshold).map(|(judgement, signatures)| {
+            let enough = signatures.iter().take(threshold).map(|(key, signature)| (*key, *signature)).collect();
+            (judgement.clone(), enough)
+        })
+    }
+
+    /// Each member's last ruling.
+    pub fn by_member(&self) -> BTreeMap<MemberKey, &Judgement> {
+        self.by_message
+            .values()
+            .flat_map(|(judgement, signatures)| signatures.keys().map(move |member| (*member, judgement)))
+            .collect()
+    }
+}
