@@ -40,8 +40,6 @@ pub struct Offer {
     pub price: Ntx,
     /// How long it needs after the lock to reveal, in milliseconds.
     pub run_ms: u64,
-    /// The device that computes, for people to read.
-    pub device: String,
     /// How it behaves; anything but honest is for showing what happens then.
     pub conduct: Conduct,
 }

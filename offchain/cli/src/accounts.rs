@@ -43,15 +43,11 @@ pub struct Accounts {
 impl Accounts {
     /// Derives the accounts and funds them.
     pub fn new() -> anyhow::Result<Self> {
-        let wallet = |role: Role| {
-            Wallet::from_mnemonic(MNEMONIC, NetworkMagic::DEVNET.network_id(), role as u32)
-                .with_context(|| format!("deriving the {role:?} account"))
-        };
         let wallets = [
-            wallet(Role::Operator)?,
-            wallet(Role::Requester)?,
-            wallet(Role::Provider)?,
-            wallet(Role::Treasury)?,
+            Self::wallet_of(Role::Operator)?,
+            Self::wallet_of(Role::Requester)?,
+            Self::wallet_of(Role::Provider)?,
+            Self::wallet_of(Role::Treasury)?,
         ];
         let ntx = ntx_asset(wallets[Role::Operator as usize].key_hash());
         let funding: Vec<Funding> = FUNDED
@@ -66,6 +62,12 @@ impl Accounts {
         Ok(Self { wallets, ntx, genesis })
     }
 
+    /// Derives the wallet of a role.
+    pub fn wallet_of(role: Role) -> anyhow::Result<Wallet> {
+        Wallet::from_mnemonic(MNEMONIC, NetworkMagic::DEVNET.network_id(), role as u32)
+            .with_context(|| format!("deriving the {role:?} account"))
+    }
+
     /// The wallet of a role.
     pub fn wallet(&self, role: Role) -> &Wallet {
         &self.wallets[role as usize]
@@ -74,18 +76,5 @@ impl Accounts {
     /// The funded roles with what they start with.
     pub fn funded() -> &'static [(Role, Lovelace, Ntx)] {
         &FUNDED
-    }
-}
-
-impl Accounts {
-    /// The wallet of a role, for a party of its own.
-    pub fn into_wallet(self, role: Role) -> Wallet {
-        let [operator, requester, provider, treasury] = self.wallets;
-        match role {
-            Role::Operator => operator,
-            Role::Requester => requester,
-            Role::Provider => provider,
-            Role::Treasury => treasury,
-        }
     }
 }

@@ -19,7 +19,8 @@ use crate::refusal::{Refusal, RefusalCode};
 pub struct Limits {
     /// Established links, all peers together.
     pub connections: u32,
-    /// Established links with one peer; more than one appears when two nodes dial each other at once.
+    /// Established links with one peer. More than one appear for moments when two nodes dial each other at all their
+    /// addresses at once.
     pub connections_per_peer: u32,
     /// Links being set up, in each direction.
     pub pending_connections: u32,
@@ -49,7 +50,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 512,
-            connections_per_peer: 4,
+            connections_per_peer: 8,
             pending_connections: 64,
             inbound_requests: 1024,
             requests_per_peer: 32,

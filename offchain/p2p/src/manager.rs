@@ -204,7 +204,7 @@ impl Manager {
         match event {
             SwarmEvent::Behaviour(BehaviourEvent::Streams(accepted)) => self.on_stream(accepted),
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
-                eprintln!("CONNECTED {} -> {peer_id} {endpoint:?} {connection_id}", self.swarm.local_peer_id());
+                tracing::debug!(peer = %peer_id, address = %endpoint.get_remote_address(), "connected");
                 if let Some((address, reply)) = self.connects.remove(&connection_id) {
                     self.swarm.behaviour_mut().streams.add_address(peer_id, address);
                     let _ = reply.send(Ok(peer_id));
@@ -213,14 +213,14 @@ impl Manager {
                     waiting.wanted.into_iter().for_each(|wanted| self.open(peer_id, wanted));
                 }
             }
-            SwarmEvent::ConnectionClosed { peer_id, num_established, cause, connection_id, .. } => {
-                eprintln!("CLOSED {} -> {peer_id} left {num_established} {cause:?} {connection_id}", self.swarm.local_peer_id());
+            SwarmEvent::ConnectionClosed { peer_id, num_established, cause, .. } => {
+                tracing::debug!(peer = %peer_id, left = num_established, ?cause, "connection closed");
             }
             SwarmEvent::OutgoingConnectionError { connection_id, peer_id, error } => {
                 self.on_failed_dial(connection_id, peer_id, error);
             }
             SwarmEvent::IncomingConnectionError { send_back_addr, error, .. } => {
-                eprintln!("INERR {error:?}");
+                tracing::debug!(address = %send_back_addr, %error, "an incoming connection failed");
             }
             SwarmEvent::NewListenAddr { address, .. } => {
                 tracing::info!(%address, "listening");

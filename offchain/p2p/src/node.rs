@@ -29,6 +29,9 @@ use crate::{
 
 /// Commands and reports that may wait for the manager.
 const QUEUE: usize = 256;
+/// How often a stream is tried to be opened on links that close, and the first pause, which grows with each try.
+const OPEN_TRIES: u32 = 6;
+const OPEN_PAUSE: Duration = Duration::from_millis(20);
 
 /// How a node starts.
 #[derive(Clone)]
@@ -278,9 +281,13 @@ impl Node {
         }
     }
 
-    /// Opens a stream. A link that dies before the stream exists is no error yet: nothing was sent, so once more.
+    /// Opens a stream.
+    ///
+    /// Nothing is sent before the stream exists, so a link that dies until then is no error yet. It is no rarity either: a
+    /// peer that dials us at several addresses at once drops all links but its first, and only we think that the others
+    /// were ever made.
     pub(crate) async fn open(&self, peer: PeerId, protocol: &'static str) -> Result<Stream, RequestError> {
-        let mut last_try = false;
+        let mut tries = 0;
         loop {
             let (reply, stream) = oneshot::channel();
             let (unreachable, why_not) = oneshot::channel();
@@ -291,22 +298,19 @@ impl Node {
             if let Ok(reason) = why_not.await {
                 return Err(RequestError::Unreachable { peer, reason: Box::new(reason) });
             }
-            match stream.await {
+            let reason = match stream.await {
                 Ok(Ok(stream)) => return Ok(stream),
                 Ok(Err(OpenError::Unsupported)) => return Err(RequestError::Unsupported { peer, protocol }),
-                Ok(Err(OpenError::TimedOut)) => {
-                    let reason = "the protocol was not negotiated in time".into();
-                    return Err(RequestError::Interrupted { peer, protocol, reason });
-                }
-                Ok(Err(OpenError::Io(error))) if last_try => {
-                    return Err(RequestError::Interrupted { peer, protocol, reason: error.to_string().into() });
-                }
-                Err(_) if last_try => {
-                    let reason = Unreachable::Dial("the link closed as soon as it was made".to_owned());
-                    return Err(RequestError::Unreachable { peer, reason: Box::new(reason) });
-                }
-                Ok(Err(OpenError::Io(_))) | Err(_) => last_try = true,
+                Ok(Err(OpenError::TimedOut)) => "the protocol was not negotiated in time".to_owned(),
+                Ok(Err(OpenError::Io(error))) => error.to_string(),
+                Err(_) => "the link closed as soon as it was made".to_owned(),
+            };
+            tries += 1;
+            if tries == OPEN_TRIES {
+                return Err(RequestError::Unreachable { peer, reason: Box::new(Unreachable::Dial(reason)) });
             }
+            tracing::debug!(%reason, tries, "opening a stream again");
+            tokio::time::sleep(OPEN_PAUSE * tries).await;
         }
     }
 

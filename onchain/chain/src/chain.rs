@@ -257,8 +257,8 @@ impl Chain {
         self.inner.paying.lock().await
     }
 
-    /// Whether a transaction that was refused is already in a block or on its way there. Where that cannot be found out,
-    /// the refusal stands.
+    /// Whether a transaction that was refused is already in a block or on its way there. Where that cannot be found
+    /// out, the refusal stands.
     async fn is_known(&self, id: &TxId) -> bool {
         if self.pending().ids().contains(id) {
             return true;

@@ -91,7 +91,7 @@ impl Chain {
                 match self.tx_out(path, entry).await {
                     Ok(output) => utxos.push(Utxo { outpoint, output }),
                     Err(ChainError::Malformed { reason, .. }) if entry.reference_script_hash.is_some() => {
-                        tracing::warn!(%outpoint, reason, "leaving out an output whose reference script cannot be read");
+                        tracing::warn!(%outpoint, reason, "leaving out an output with an unreadable reference script");
                     }
                     Err(error) => return Err(error),
                 }

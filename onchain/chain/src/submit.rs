@@ -25,8 +25,8 @@ impl Chain {
 
     /// Balances a plan with the funds of a wallet, at both its addresses; change goes to its base address.
     ///
-    /// Nothing is reserved: two calls without a submission between them choose the same funds. [`submit_plan`] does both
-    /// in one step.
+    /// Nothing is reserved: two calls without a submission between them choose the same funds. [`submit_plan`] does
+    /// both in one step.
     pub async fn balance(&self, plan: &TxPlan, wallet: &Wallet) -> Result<Unsigned, ChainError> {
         let funds = self.spendable_at(&[wallet.address(), wallet.enterprise_address()]).await?;
         let (plan, change, params) = (plan.clone(), wallet.address(), self.params());

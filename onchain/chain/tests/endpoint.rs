@@ -67,7 +67,7 @@ async fn answer(State(server): State<Arc<Server>>, request: Request) -> Response
     match found {
         Some((_, status, body)) => (StatusCode::from_u16(*status).unwrap(), Bytes::from(body.clone())).into_response(),
         None => {
-            let body = json!({"status_code": 404, "error": "Not Found", "message": "The requested component has not been found."});
+            let body = json!({"status_code": 404, "error": "Not Found", "message": "not found"});
             (StatusCode::NOT_FOUND, body.to_string()).into_response()
         }
     }

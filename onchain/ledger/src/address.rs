@@ -2,9 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use pallas_addresses::{
-    Address as AnyAddress, Network, ShelleyAddress, ShelleyDelegationPart, ShelleyPaymentPart,
-};
+use pallas_addresses::{Address as AnyAddress, Network, ShelleyAddress, ShelleyDelegationPart, ShelleyPaymentPart};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -167,7 +165,8 @@ impl RewardAccount {
 
     /// The inverse of [`RewardAccount::to_bytes`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, ParseIdError> {
-        let bad = || ParseIdError { text: hex::encode(&bytes[..bytes.len().min(40)]), expected: "stake account (29 bytes)" };
+        let bad =
+            || ParseIdError { text: hex::encode(&bytes[..bytes.len().min(40)]), expected: "stake account (29 bytes)" };
         let (header, hash) = bytes.split_first().ok_or_else(bad)?;
         let hash: [u8; 28] = hash.try_into().map_err(|_| bad())?;
         let credential = match header & 0xf0 {

@@ -131,7 +131,9 @@ impl<'a> Reader<'a> {
         let error = self.error("an integer of 64 bits");
         match self.head()? {
             Head { major: Major::Unsigned, value: Some(value) } => i64::try_from(value).map_err(|_| error),
-            Head { major: Major::Negative, value: Some(value) } => i64::try_from(value).map(|value| -1 - value).map_err(|_| error),
+            Head { major: Major::Negative, value: Some(value) } => {
+                i64::try_from(value).map(|value| -1 - value).map_err(|_| error)
+            }
             _ => Err(error),
         }
     }
@@ -154,7 +156,8 @@ impl<'a> Reader<'a> {
 
     /// A byte string in one piece.
     pub(crate) fn bytes(&mut self) -> Result<&'a [u8], CborError> {
-        let length = self.expect(Major::Bytes, "a byte string")?.ok_or_else(|| self.error("a byte string in one piece"))?;
+        let length =
+            self.expect(Major::Bytes, "a byte string")?.ok_or_else(|| self.error("a byte string in one piece"))?;
         self.take(length)
     }
 
@@ -477,8 +480,26 @@ mod tests {
 
     #[test]
     fn plutus_data_of_every_shape_is_read_to_its_end() {
-        for text in ["00", "20", "40", "80", "9fff", "a0", "bfff", "bf0001ff", "d87980", "d8799f0102ff", "d9050080",
-            "d8668218c880", "d8669f18c880ff", "c240", "c249010000000000000000", "5f4101ff", "a1008100", "d8669f189f9f0102ffff"] {
+        for text in [
+            "00",
+            "20",
+            "40",
+            "80",
+            "9fff",
+            "a0",
+            "bfff",
+            "bf0001ff",
+            "d87980",
+            "d8799f0102ff",
+            "d9050080",
+            "d8668218c880",
+            "d8669f18c880ff",
+            "c240",
+            "c249010000000000000000",
+            "5f4101ff",
+            "a1008100",
+            "d8669f189f9f0102ffff",
+        ] {
             assert_eq!(plutus(text), Ok(text.len() / 2), "{text}");
         }
     }
@@ -486,8 +507,28 @@ mod tests {
     #[test]
     fn what_is_no_plutus_data_is_refused() {
         let long = format!("5841{}", "00".repeat(65));
-        for text in ["", "60", "f6", "bf00ff", "a100", "d87900", "d8668100", "d8668200", "d866820000", "d86683008000", "ff", "d8669f008000ff",
-            "c200", "da00", "81", "9f", "d87a", "1c", "bb8000000000000000", &long] {
+        for text in [
+            "",
+            "60",
+            "f6",
+            "bf00ff",
+            "a100",
+            "d87900",
+            "d8668100",
+            "d8668200",
+            "d866820000",
+            "d86683008000",
+            "ff",
+            "d8669f008000ff",
+            "c200",
+            "da00",
+            "81",
+            "9f",
+            "d87a",
+            "1c",
+            "bb8000000000000000",
+            &long,
+        ] {
             let text = text.replace(' ', "");
             assert!(plutus(&text).is_err(), "{text}");
         }

@@ -276,7 +276,9 @@ fn shortened(text: &str) -> String {
 }
 
 fn purpose_of_tag(tag: u64) -> Option<Purpose> {
-    [Purpose::Spend, Purpose::Mint, Purpose::Certify, Purpose::Withdraw].into_iter().find(|purpose| *purpose as u64 == tag)
+    [Purpose::Spend, Purpose::Mint, Purpose::Certify, Purpose::Withdraw]
+        .into_iter()
+        .find(|purpose| *purpose as u64 == tag)
 }
 
 fn outpoint_to_cbor(outpoint: OutPoint) -> Vec<u8> {

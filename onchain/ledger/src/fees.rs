@@ -99,12 +99,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{
-        Address,
-        address::Credential,
-        units::KeyHash,
-        value::Value,
-    };
+    use crate::{Address, address::Credential, units::KeyHash, value::Value};
 
     fn fee(size: usize, mem: u64, steps: u64, scripts: usize) -> u64 {
         min_fee(&ProtocolParameters::mainnet(), size, ExUnits { mem, steps }, scripts).0

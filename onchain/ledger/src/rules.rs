@@ -136,8 +136,12 @@ impl LedgerState {
     }
 
     fn effects(&self, tx: &ReceivedTx<'_>, accounts: BTreeMap<Credential, Option<Account>>) -> Effects {
-        let units =
-            tx.witnesses.redeemers.iter().map(|((purpose, index), redeemer)| (*purpose, *index, redeemer.units)).collect();
+        let units = tx
+            .witnesses
+            .redeemers
+            .iter()
+            .map(|((purpose, index), redeemer)| (*purpose, *index, redeemer.units))
+            .collect();
         let outpoint = |index: usize| OutPoint { tx: tx.id, index: u16::try_from(index).unwrap_or(u16::MAX) };
         let (consumed, produced, fee) = if tx.valid {
             let outputs = tx.body.outputs.iter().enumerate();

@@ -4,7 +4,8 @@
 mod support;
 
 use nunet_ledger::{
-    Address, Certificate, Credential, ExUnits, Lovelace, RewardAccount, Slot, TxOut, hash::blake2b_256,
+    Address, Certificate, Credential, ExUnits, Lovelace, RewardAccount, Slot, TxOut,
+    hash::blake2b_256,
     rules::{Account, DRep, LedgerError},
 };
 use support::*;
@@ -59,7 +60,8 @@ fn the_validity_interval_has_its_first_slot_and_not_its_last() {
     for (from, until) in [(Some(1_000), None), (None, Some(1_001)), (Some(1_000), Some(1_001))] {
         with(from, until).check().unwrap();
     }
-    for (from, until) in [(Some(1_001), None), (None, Some(1_000)), (Some(1_001), Some(1_002)), (Some(0), Some(1_000))] {
+    for (from, until) in [(Some(1_001), None), (None, Some(1_000)), (Some(1_001), Some(1_002)), (Some(0), Some(1_000))]
+    {
         with(from, until).refused("OutsideValidityIntervalUTxO");
     }
 }
@@ -131,7 +133,9 @@ fn value_is_conserved() {
     let mut draft = Draft::payment();
     draft.tx.body.inputs.insert(outpoint(6));
     draft.pay(10 * ADA as i64);
-    let LedgerError::ValueNotConservedUTxO { lovelace, assets } = draft.refused("ValueNotConservedUTxO") else { panic!() };
+    let LedgerError::ValueNotConservedUTxO { lovelace, assets } = draft.refused("ValueNotConservedUTxO") else {
+        panic!()
+    };
     assert_eq!((lovelace, assets), (0, vec![(token.clone(), 50)]));
     draft.tx.body.outputs[0].value.add_asset(token, 50).unwrap();
     draft.check().unwrap();
@@ -301,7 +305,8 @@ fn collateral_is_there_and_enough() {
     // The fee is 2 ADA, so 3 are needed.
     let returning = |lovelace| {
         let mut draft = Draft::scripted();
-        draft.tx.body.collateral_return = Some(TxOut::new(address(1), nunet_ledger::Value::lovelace_only(Lovelace(lovelace))));
+        draft.tx.body.collateral_return =
+            Some(TxOut::new(address(1), nunet_ledger::Value::lovelace_only(Lovelace(lovelace))));
         draft
     };
     returning(7 * ADA).check().unwrap();

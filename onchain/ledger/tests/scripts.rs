@@ -215,9 +215,7 @@ fn withdrawals_are_indexed_scripts_before_keys() {
 /// info (field 0) → validity range (its field 7) → bounds → times, compared as data.
 #[test]
 fn scripts_see_times_in_posix_milliseconds() {
-    let finite = |time: u64, closed: &str| {
-        format!("Constr 0 [Constr 1 [I {time}], {closed}]")
-    };
+    let finite = |time: u64, closed: &str| format!("Constr 0 [Constr 1 [I {time}], {closed}]");
     let (yes, no) = ("Constr 1 []", "Constr 0 []");
     let range = |from, until| format!("Constr 0 [{}, {}]", finite(from, yes), finite(until, no));
     let script = |from, until| {
@@ -324,7 +322,9 @@ fn a_script_nested_as_deep_as_a_transaction_allows_does_not_end_the_process() {
 fn parameters_are_applied() {
     let takes_two = plutus("(program 1.1.0 (lam a (lam b (lam context (con unit ())))))");
     let applied = apply_params(&takes_two, &[int(1), unit()]).unwrap();
-    let direct = plutus("(program 1.1.0 [[(lam a (lam b (lam context (con unit ())))) (con data (I 1))] (con data (Constr 0 []))])");
+    let direct = plutus(
+        "(program 1.1.0 [[(lam a (lam b (lam context (con unit ())))) (con data (I 1))] (con data (Constr 0 []))])",
+    );
     assert_eq!(applied, direct);
     apply_params(&[0x42, 0xff, 0xff], &[]).unwrap_err();
     apply_params(&[], &[int(1)]).unwrap_err();

@@ -17,8 +17,8 @@ pub enum BuildError {
     },
     /// A script runs, and nothing can stand for its failure.
     #[error(
-        "the wallet has no collateral of {required}: a transaction that runs scripts needs up to {max_inputs} outputs of \
-         the wallet's own with that much lovelace; add one of 5 ADA"
+        "the wallet has no collateral of {required}: a transaction that runs scripts needs up to {max_inputs} outputs \
+         of the wallet's own with that much lovelace; add one of 5 ADA"
     )]
     NoCollateral {
         /// The lovelace that must be put up.

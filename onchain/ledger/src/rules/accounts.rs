@@ -45,7 +45,8 @@ pub(super) fn check(case: &Case<'_>) -> Result<Changes, LedgerError> {
     withdrawals_represented(case)?;
     let mut changes = Changes::new();
     for (account, _) in withdrawn(case.tx) {
-        let emptied = case.state.accounts.get(&account.credential).map(|held| Account { rewards: Lovelace(0), ..*held });
+        let emptied =
+            case.state.accounts.get(&account.credential).map(|held| Account { rewards: Lovelace(0), ..*held });
         changes.insert(account.credential, emptied);
     }
     for certificate in &case.tx.body.certificates {
@@ -67,7 +68,9 @@ fn withdrawals_in_rewards(case: &Case<'_>) -> Result<(), LedgerError> {
         return Err(LedgerError::WrongNetworkWithdrawal { network_id, accounts: foreign });
     }
     let wrong: Vec<_> = withdrawn(case.tx)
-        .filter(|(account, amount)| case.state.accounts.get(&account.credential).map(|held| held.rewards) != Some(*amount))
+        .filter(|(account, amount)| {
+            case.state.accounts.get(&account.credential).map(|held| held.rewards) != Some(*amount)
+        })
         .map(|(account, _)| *account)
         .collect();
     if wrong.is_empty() { Ok(()) } else { Err(LedgerError::WithdrawalsNotInRewardsCERTS(wrong)) }
@@ -110,7 +113,10 @@ fn certify(state: &LedgerState, changes: &mut Changes, certificate: &ReceivedCer
                 return Err(LedgerError::IncorrectDepositDELEG { stated, expected: account.deposit });
             }
             if account.rewards != Lovelace(0) {
-                return Err(LedgerError::StakeKeyHasNonZeroAccountBalanceDELEG { credential, balance: account.rewards });
+                return Err(LedgerError::StakeKeyHasNonZeroAccountBalanceDELEG {
+                    credential,
+                    balance: account.rewards,
+                });
             }
             changes.insert(credential, None);
         }

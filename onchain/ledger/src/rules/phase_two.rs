@@ -37,7 +37,10 @@ fn within_declared(case: &Case<'_>, used: &UsedUnits) -> Result<(), EvaluateErro
             return Err(EvaluateError::ScriptFailed {
                 purpose: *purpose,
                 index: *index,
-                reason: format!("it used {} memory and {} steps, more than its redeemer declares", used.mem, used.steps),
+                reason: format!(
+                    "it used {} memory and {} steps, more than its redeemer declares",
+                    used.mem, used.steps
+                ),
                 logs: Vec::new(),
             });
         }

@@ -21,8 +21,11 @@ fn all_verify(case: &Case<'_>) -> Result<(), LedgerError> {
     let message = &case.tx.id.0;
     let keys = case.tx.witnesses.vkeys.iter().map(|witness| (&witness.key, &witness.signature));
     let bootstrap = case.tx.witnesses.bootstrap.iter().map(|witness| (&witness.key, &witness.signature));
-    let wrong: Vec<_> =
-        keys.chain(bootstrap).filter(|(key, signature)| !verifies(key, signature, message)).map(|(key, _)| *key).collect();
+    let wrong: Vec<_> = keys
+        .chain(bootstrap)
+        .filter(|(key, signature)| !verifies(key, signature, message))
+        .map(|(key, _)| *key)
+        .collect();
     if wrong.is_empty() { Ok(()) } else { Err(LedgerError::InvalidWitnessesUTXOW(wrong)) }
 }
 

@@ -115,7 +115,8 @@ pub fn state() -> LedgerState {
     let slots = SlotConfig { zero_time: PosixMs(1_700_000_000_000), zero_slot: Slot(0), slot_length_ms: 1_000 };
     let mut state = LedgerState::new(ProtocolParameters::mainnet(), slots, NetworkMagic::DEVNET);
     let plain = |address, amount| TxOut::new(address, ada(amount));
-    let inline = |script: &Script| TxOut { datum: Some(Datum::Inline(vec![0x00])), ..plain(script_address(script), 10) };
+    let inline =
+        |script: &Script| TxOut { datum: Some(Datum::Inline(vec![0x00])), ..plain(script_address(script), 10) };
     let outputs = [
         plain(address(1), 100),
         plain(address(1), 10),
@@ -192,7 +193,8 @@ impl Draft {
 
     pub fn bind_to(&mut self, datums: &[PlutusData], languages: &BTreeSet<Language>) {
         let params = ProtocolParameters::mainnet();
-        self.tx.body.script_data_hash = Some(script_data_hash(&self.tx.witnesses.redeemers, datums, languages, &params));
+        self.tx.body.script_data_hash =
+            Some(script_data_hash(&self.tx.witnesses.redeemers, datums, languages, &params));
     }
 
     /// Adds to the only output's lovelace.
