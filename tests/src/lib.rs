@@ -1,1 +1,77 @@
-//! nunet-tests
+//! What the end-to-end scenarios share: terms, escrows and verdicts on a real devnet, made by hand so that a test can
+//! make them wrong.
+//!
+//! Scenarios are in `tests/tests`, one file per subject; `tests/run` runs everything.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context;
+use nunet::{
+    accounts::Role,
+    world::World,
+};
+use nunet_contracts::{
+    AgreementHash, Escrow, EscrowTerms, JobDatum, Leaf, MemberKey, Ntx, Verdict,
+    transactions::{escrow_output, lock},
+};
+use nunet_ledger::{Lovelace, OutPoint, PosixMs, TxId};
+use nunet_oracle::Journal;
+
+/// Terms as an agreement would fix them, with a deadline two hours away; `seed` tells jobs apart.
+pub async fn terms(world: &World, seed: u8) -> anyhow::Result<EscrowTerms> {
+    let now = world.chain.tip().await?.time;
+    Ok(EscrowTerms {
+        datum: JobDatum {
+            requester: world.accounts.wallet(Role::Requester).enterprise_address(),
+            provider: world.accounts.wallet(Role::Provider).enterprise_address(),
+            price: Ntx(5_000_000),
+            fee: Ntx(500_000),
+            bond: Ntx(0),
+            deposit: Lovelace(1_500_000),
+            carry: Lovelace(0),
+            deadline: PosixMs(now.0 + 2 * 60 * 60 * 1000),
+            committee: world.committee.id,
+            agreement: AgreementHash([seed; 32]),
+            voucher_key: None,
+        },
+        tip: Lovelace(2_000_000),
+    })
+}
+
+/// Locks these terms in one transaction, an output each, and returns the escrows.
+pub async fn lock_all(world: &World, terms: &[EscrowTerms]) -> anyhow::Result<Vec<Escrow>> {
+    let protocol = &world.deployment.protocol;
+    let until = world.chain.slots().at(PosixMs(world.chain.tip().await?.time.0 + 600_000));
+    let mut plan = lock(protocol, terms.first().context("nothing to lock")?, until)?;
+    plan.outputs = terms.iter().map(|terms| escrow_output(protocol, terms)).collect::<Result<_, _>>()?;
+    let tx = world.place(&plan, world.accounts.wallet(Role::Requester)).await?;
+    escrows_of(world, tx, terms.len()).await
+}
+
+async fn escrows_of(world: &World, tx: TxId, count: usize) -> anyhow::Result<Vec<Escrow>> {
+    let mut escrows = Vec::new();
+    for index in 0..u16::try_from(count)? {
+        let outpoint = OutPoint { tx, index };
+        let output = world.chain.unspent(&outpoint).await?;
+        escrows.push(Escrow::read(&world.deployment.protocol, outpoint, output)?);
+    }
+    Ok(escrows)
+}
+
+/// A verdict over these leaves, as members would sign it.
+pub fn verdict(world: &World, leaves: Vec<Leaf>) -> anyhow::Result<Verdict> {
+    let protocol = &world.deployment.protocol;
+    Ok(Verdict::new(protocol.magic(), protocol.logic_hash(), [7; 32], leaves)?)
+}
+
+/// Signatures of the first `count` members.
+pub fn signatures(world: &World, verdict: &Verdict, count: usize) -> BTreeMap<MemberKey, [u8; 64]> {
+    use ed25519_dalek::Signer;
+    let keys = world.member_keys.iter().take(count);
+    keys.map(|key| (MemberKey(key.verifying_key().to_bytes()), key.sign(&verdict.message()).to_bytes())).collect()
+}
+
+/// Opens a journal for a hand-made party in a folder of its own.
+pub async fn journal(folder: &std::path::Path, name: &str) -> anyhow::Result<Journal> {
+    Ok(Journal::open(&folder.join(name)).await?)
+}

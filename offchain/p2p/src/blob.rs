@@ -13,8 +13,8 @@ use std::{
 use blake2::{Blake2b, Digest, digest::consts::U32};
 use minicbor::{Decode, Encode};
 
+pub use self::fetch::{BlobFetch, FetchError, fetch_blob};
 use crate::{message::Request, refusal::Refusal, router::Router};
-pub use fetch::{BlobFetch, FetchError, fetch_blob};
 
 mod fetch;
 

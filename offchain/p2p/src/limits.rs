@@ -32,7 +32,7 @@ pub struct Limits {
     pub outbound_requests: usize,
     /// Requests per second that one peer may make over time. This node holds itself to nine tenths of the same.
     pub rate_per_peer: u32,
-    /// Requests that one peer may make at once, after a pause.
+    /// Requests that one peer may make at once, after a pause. This node makes at most half as many.
     pub burst_per_peer: u32,
     /// Bytes of inbound requests in memory.
     pub inbound_bytes: usize,

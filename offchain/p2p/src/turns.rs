@@ -42,7 +42,8 @@ impl Turns {
             all: Arc::new(Semaphore::new(limits.outbound_requests.clamp(1, Semaphore::MAX_PERMITS))),
             per_peer: limits.requests_per_peer.clamp(1, Semaphore::MAX_PERMITS),
             rate: f64::from(limits.rate_per_peer) * 0.9,
-            burst: f64::from(limits.burst_per_peer) * 0.9,
+            // Delays on the way bunch requests up: the other half of the burst is for that.
+            burst: f64::from(limits.burst_per_peer) * 0.5,
             peers: Mutex::default(),
         }
     }

@@ -60,12 +60,12 @@ async fn a_flood_is_refused_above_the_rate_then_blocked_and_others_are_served() 
 
 #[tokio::test]
 async fn a_well_behaved_node_paces_itself_below_the_rate() {
-    let rate = |limits: &mut nunet_p2p::Limits| (limits.rate_per_peer, limits.burst_per_peer) = (100, 20);
+    let rate = |limits: &mut nunet_p2p::Limits| (limits.rate_per_peer, limits.burst_per_peer) = (100, 80);
     let server = echo_router().start(config(1, QUIC).limits(rate)).await.unwrap();
     let client = Router::new().start(config(2, QUIC).limits(rate)).await.unwrap();
     let peer = client.connect(server.addresses()[0].clone()).await.unwrap();
     let mut asking = JoinSet::new();
-    for _ in 0..100 {
+    for _ in 0..150 {
         let client = client.clone();
         asking.spawn(async move { client.request(peer, &Echo(vec![1])).await });
     }

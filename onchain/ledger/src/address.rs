@@ -76,8 +76,8 @@ impl Address {
         self.shelley().map(|address| address.network().value())
     }
 
-    /// Whether the bytes are an address and nothing more: of the right length, on network 0 or 1, with the checksum that
-    /// Byron addresses carry. The ledger asks this of every new output.
+    /// Whether the bytes are an address and nothing more: of the right length, on network 0 or 1, with the checksum
+    /// that Byron addresses carry. The ledger asks this of every new output.
     pub(crate) fn is_exact(&self) -> bool {
         let Some((header, rest)) = self.0.split_first() else { return false };
         let length_fits = match header >> 4 {

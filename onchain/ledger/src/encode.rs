@@ -1,6 +1,7 @@
-//! Writing transactions and outputs as CBOR ([Conway CDDL](
-//! https://github.com/IntersectMBO/cardano-ledger/blob/master/eras/conway/impl/cddl-files/conway.cddl)): map keys ascending, definite lengths, sets with tag 258,
-//! redeemers as a map.
+//! Writing transactions and outputs as CBOR, by the [Conway CDDL]: map keys ascending, definite lengths, sets with tag
+//! 258, redeemers as a map.
+//!
+//! [Conway CDDL]: https://github.com/IntersectMBO/cardano-ledger/blob/master/eras/conway/impl/cddl-files/conway.cddl
 
 use std::collections::BTreeSet;
 
@@ -81,17 +82,9 @@ impl Transaction {
 }
 
 /// The bytes of Plutus data, in the form that its own containers ask for.
+#[expect(clippy::expect_used, reason = "writing to memory cannot fail, and no Plutus data is without an encoding")]
 pub fn plutus_data_to_cbor(data: &PlutusData) -> Vec<u8> {
-    match minicbor::to_vec(data) {
-        Ok(bytes) => bytes,
-        // Writing to memory cannot fail, and Plutus data has no encoder that refuses.
-        Err(never) => unreachable_encoding(&never),
-    }
-}
-
-fn unreachable_encoding(error: &dyn std::fmt::Display) -> Vec<u8> {
-    debug_assert!(false, "Plutus data was not encoded: {error}");
-    Vec::new()
+    minicbor::to_vec(data).expect("Plutus data encodes into memory")
 }
 
 /// The map of redeemers that the witness set holds, and that the script data hash covers.

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use pallas_codec::minicbor;
 use pallas_primitives::PlutusData;
 use uplc::{
     ast::{DeBruijn, Program},
@@ -12,6 +11,7 @@ use uplc::{
 
 use crate::{
     cbor::{CborError, Reader, Writer},
+    encode::plutus_data_to_cbor,
     integrity::Language,
     parameters::{CostModels, ProtocolParameters},
     received::ReceivedTx,
@@ -170,7 +170,7 @@ pub fn apply_params(script: &[u8], params: &[PlutusData]) -> Result<Vec<u8>, App
     let mut list = Writer::default();
     list.array(params.len());
     for param in params {
-        list.raw(&minicbor::to_vec(param).map_err(|error| ApplyParamsError(error.to_string()))?);
+        list.raw(&plutus_data_to_cbor(param));
     }
     let list = list.into_bytes();
     let applied = with_large_stack(|| apply_params_to_script(&list, script).map_err(|error| error.to_string()));

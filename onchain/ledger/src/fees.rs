@@ -144,7 +144,10 @@ mod tests {
     proptest! {
         #[test]
         fn the_fee_never_falls_when_anything_grows(
-            size in 0_usize..20_000, mem in 0_u64..20_000_000, steps in 0_u64..20_000_000_000, scripts in 0_usize..300_000,
+            size in 0_usize..20_000,
+            mem in 0_u64..20_000_000,
+            steps in 0_u64..20_000_000_000,
+            scripts in 0_usize..300_000,
         ) {
             let here = fee(size, mem, steps, scripts);
             prop_assert!(fee(size + 1, mem, steps, scripts) == here + 44);

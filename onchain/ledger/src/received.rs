@@ -2,8 +2,9 @@
 //!
 //! Reading is as strict as the ledger's own decoder for protocol versions 9 and 10: unknown or repeated fields,
 //! repeated set members, empty collections where the era forbids them, keys and hashes of the wrong width, assets of
-//! quantity zero and trailing bytes are all refused ([Conway CDDL](
-//! https://github.com/IntersectMBO/cardano-ledger/blob/master/eras/conway/impl/cddl-files/conway.cddl)).
+//! quantity zero and trailing bytes are all refused ([Conway CDDL]).
+//!
+//! [Conway CDDL]: https://github.com/IntersectMBO/cardano-ledger/blob/master/eras/conway/impl/cddl-files/conway.cddl
 
 mod body;
 mod output;

@@ -167,8 +167,8 @@ proptest! {
         prop_assert_eq!(read.body.fee, tx.body.fee);
         prop_assert_eq!((read.body.valid_from, read.body.valid_until), (tx.body.valid_from, tx.body.valid_until));
         let certificates = tx.body.certificates.iter().map(|certificate| match certificate {
-            Certificate::RegisterStake(credential) => ReceivedCertificate::Register { credential: *credential, deposit: None },
-            Certificate::DeregisterStake(credential) => ReceivedCertificate::Deregister { credential: *credential, refund: None },
+            Certificate::RegisterStake(who) => ReceivedCertificate::Register { credential: *who, deposit: None },
+            Certificate::DeregisterStake(who) => ReceivedCertificate::Deregister { credential: *who, refund: None },
         });
         prop_assert_eq!(&read.body.certificates, &certificates.collect::<Vec<_>>());
         prop_assert_eq!(&read.body.withdrawals, &tx.body.withdrawals);
@@ -180,7 +180,9 @@ proptest! {
         prop_assert_eq!(&read.body.required_signers, &tx.body.required_signers);
         prop_assert_eq!(&read.body.reference_inputs, &tx.body.reference_inputs);
         prop_assert_eq!(&read.witnesses.vkeys, &tx.witnesses.vkeys);
-        prop_assert!(tx.witnesses.scripts.iter().all(|script| read.witnesses.scripts.get(&script.hash()) == Some(script)));
+        for script in &tx.witnesses.scripts {
+            prop_assert_eq!(read.witnesses.scripts.get(&script.hash()), Some(script));
+        }
         prop_assert_eq!(read.witnesses.redeemers.len(), tx.witnesses.redeemers.len());
         for redeemer in &tx.witnesses.redeemers {
             let found = &read.witnesses.redeemers[&(redeemer.purpose, redeemer.index)];

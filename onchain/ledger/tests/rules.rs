@@ -8,6 +8,8 @@ use nunet_ledger::{
     hash::blake2b_256,
     rules::{Account, DRep, LedgerError},
 };
+use pallas_addresses::byron::{AddrAttrProperty, AddrAttrs, AddrType, AddressPayload, ByronAddress, SpendingData};
+use pallas_codec::minicbor;
 use support::*;
 
 #[test]
@@ -218,6 +220,64 @@ fn signatures_verify() {
     let last_of_signature = bytes.len() - 3;
     bytes[last_of_signature] ^= 1;
     refused(state().validate(&bytes, NOW), "InvalidWitnessesUTXOW");
+}
+
+/// A Byron address of key 1 with a derivation path of that many bytes, and its bootstrap witness without signature.
+fn byron(path: usize, testnet: bool) -> (Address, Vec<u8>) {
+    let mut attributes = vec![AddrAttrProperty::DerivationPath(vec![0; path].into())];
+    if testnet {
+        attributes.push(AddrAttrProperty::NetworkTag(vec![0x18, 0x2a].into()));
+    }
+    let attributes: AddrAttrs = attributes.into();
+    let encoded = minicbor::to_vec(&attributes).unwrap();
+    let spending = SpendingData::PubKey([key(1).public_key().as_ref(), &[7; 32]].concat().into());
+    let payload = AddressPayload::new(AddrType::PubKey, spending, attributes);
+    (Address::from_bytes(&ByronAddress::from(payload).to_vec()).unwrap(), encoded)
+}
+
+#[test]
+fn byron_outputs_are_spent_with_bootstrap_witnesses() {
+    let (address, attributes) = byron(10, true);
+    let mut on = state();
+    on.utxo.insert(outpoint(1), TxOut::new(address, ada(100)));
+    let mut draft = Draft::payment();
+    draft.signers.clear();
+    refused(draft.check_on(&on), "MissingVKeyWitnessesUTXOW");
+    let witness = |chain_code: u8, message: &[u8]| {
+        let key = key(1);
+        let mut field = vec![0x02, 0x81, 0x84, 0x58, 32];
+        field.extend(key.public_key().as_ref());
+        field.extend([&[0x58, 64], key.sign(message).as_ref(), &[0x58, 32], &[chain_code; 32]].concat());
+        field.extend([0x40 + u8::try_from(attributes.len()).unwrap()]);
+        field.extend(&attributes);
+        field
+    };
+    let id = draft.tx.id().0;
+    draft.extra_witnesses = vec![witness(7, &id)];
+    draft.check_on(&on).unwrap();
+    draft.extra_witnesses = vec![witness(8, &id)];
+    refused(draft.check_on(&on), "MissingVKeyWitnessesUTXOW");
+    draft.extra_witnesses = vec![witness(7, &[0; 32])];
+    refused(draft.check_on(&on), "InvalidWitnessesUTXOW");
+}
+
+#[test]
+fn byron_outputs_are_on_this_network_with_short_attributes() {
+    let paying = |path, testnet| {
+        let mut draft = Draft::payment();
+        draft.tx.body.outputs[0].address = byron(path, testnet).0;
+        draft
+    };
+    paying(64, true).check().unwrap();
+    paying(65, true).refused("OutputBootAddrAttrsTooBig");
+    paying(64, false).refused("WrongNetwork");
+    // A checksum that is off by one bit.
+    let bytes = paying(64, true).tx.body.outputs[0].address.as_bytes().to_vec();
+    let mut changed = bytes.clone();
+    *changed.last_mut().unwrap() ^= 1;
+    let mut draft = paying(64, true);
+    draft.tx.body.outputs[0].address = Address::from_bytes(&changed).unwrap();
+    draft.refused("DecodingFailure");
 }
 
 #[test]

@@ -38,7 +38,10 @@ pub enum LedgerError {
         slot: Slot,
     },
     /// The end of validity is too far ahead to be put into time.
-    #[error("slot {} is past {}, the last that can be put into time for scripts: end the validity earlier", .until.0, .horizon.0)]
+    #[error(
+        "slot {} is past {}, the last that can be put into time for scripts: end the validity earlier",
+        .until.0, .horizon.0
+    )]
     OutsideForecast {
         /// The end of validity.
         until: Slot,

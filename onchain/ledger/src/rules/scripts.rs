@@ -64,7 +64,7 @@ impl<'a> ScriptView<'a> {
     }
 }
 
-/// `scriptsNeeded`: inputs, policies, certificates and withdrawals whose credential is a script, by their redeemer index.
+/// `scriptsNeeded`: inputs, policies, certificates and withdrawals whose credential is a script, by redeemer index.
 fn needed(tx: &ReceivedTx<'_>, utxo: &BTreeMap<OutPoint, TxOut>) -> Vec<Needed> {
     let mut needed = Vec::new();
     let mut add = |purpose, index: usize, script: Option<ScriptHash>| {
