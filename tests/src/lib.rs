@@ -3,19 +3,16 @@
 //!
 //! Scenarios are in `tests/tests`, one file per subject; `tests/run` runs everything.
 
-use std::collections::BTreeMap;
-
 use anyhow::Context;
 use nunet::{
     accounts::Role,
     world::World,
 };
 use nunet_contracts::{
-    AgreementHash, Escrow, EscrowTerms, JobDatum, Leaf, MemberKey, Ntx, Verdict,
+    AgreementHash, Escrow, EscrowTerms, JobDatum, Leaf, MemberKey, Ntx, Signatures, Verdict,
     transactions::{escrow_output, lock},
 };
 use nunet_ledger::{Lovelace, OutPoint, PosixMs, TxId};
-use nunet_oracle::Journal;
 
 /// Terms as an agreement would fix them, with a deadline two hours away; `seed` tells jobs apart.
 pub async fn terms(world: &World, seed: u8) -> anyhow::Result<EscrowTerms> {
@@ -65,13 +62,8 @@ pub fn verdict(world: &World, leaves: Vec<Leaf>) -> anyhow::Result<Verdict> {
 }
 
 /// Signatures of the first `count` members.
-pub fn signatures(world: &World, verdict: &Verdict, count: usize) -> BTreeMap<MemberKey, [u8; 64]> {
+pub fn signatures(world: &World, verdict: &Verdict, count: usize) -> Signatures {
     use ed25519_dalek::Signer;
     let keys = world.member_keys.iter().take(count);
     keys.map(|key| (MemberKey(key.verifying_key().to_bytes()), key.sign(&verdict.message()).to_bytes())).collect()
-}
-
-/// Opens a journal for a hand-made party in a folder of its own.
-pub async fn journal(folder: &std::path::Path, name: &str) -> anyhow::Result<Journal> {
-    Ok(Journal::open(&folder.join(name)).await?)
 }

@@ -2,8 +2,6 @@
 //! is refused by the validator where the same transaction without the flaw passes.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::collections::BTreeMap;
-
 use nunet::{
     accounts::Role,
     world::{THRESHOLD, World},
@@ -87,7 +85,7 @@ async fn a_verdict_counts_only_for_its_escrow_network_validator_and_members() {
     let provider = world.accounts.wallet(Role::Provider);
     let good = verdict(&world, vec![leaf(&escrows[0], 5_000_000)]).unwrap();
     let other = verdict(&world, vec![leaf(&escrows[1], 5_000_000)]).unwrap();
-    let plan = |signed: &BTreeMap<_, _>| {
+    let plan = |signed: &nunet_contracts::Signatures| {
         let (params, only) = (world.chain.params(), std::slice::from_ref(&escrows[0]));
         settle(&world.deployment, &params, &world.committee, &good, signed, only).unwrap()
     };

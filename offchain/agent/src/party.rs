@@ -8,7 +8,7 @@ use std::{
 use ed25519_dalek::SigningKey;
 use nunet_chain::{Chain, ChainError, Wallet, submit_plan};
 use nunet_contracts::{
-    Committee, Deployment, Escrow, MemberKey, PlanError, Protocol, TxPlan,
+    Committee, Deployment, Escrow, PlanError, Protocol, Signatures, TxPlan,
     transactions::{refund, settle},
 };
 use nunet_ledger::{OutPoint, TxId};
@@ -254,7 +254,7 @@ impl PartyConfig {
         &self,
         outpoint: OutPoint,
         judgement: &Judgement,
-        signatures: &BTreeMap<MemberKey, [u8; 64]>,
+        signatures: &Signatures,
     ) -> Result<Option<TxId>, AgentError> {
         let Some(escrow) = self.escrow(outpoint).await? else { return Ok(None) };
         let plan = settle(

@@ -1,6 +1,7 @@
 //! `nunet demo`: the main job from end to end, in one process on a fresh devnet, nothing faked.
 
 pub mod audit;
+mod books;
 mod digits;
 mod display;
 mod receipt;
@@ -15,6 +16,7 @@ use nunet_proof::FindingCode;
 use tokio::sync::mpsc;
 
 pub use self::{
+    books::Books,
     digits::Digits,
     display::Line,
     receipt::{Outcome, Receipt},
@@ -96,15 +98,27 @@ pub async fn command(args: DemoArgs) -> anyhow::Result<ExitCode> {
 
 /// Plays one day on a fresh devnet; what happens is sent to `lines` as it happens.
 pub async fn run(scenario: Scenario, lines: mpsc::UnboundedSender<Line>) -> anyhow::Result<Receipt> {
+    let (receipt, _) = run_with_books(scenario, lines).await?;
+    Ok(receipt)
+}
+
+/// The same, with the ledger before and after and all else that the audit looked at.
+pub async fn run_with_books(
+    scenario: Scenario,
+    lines: mpsc::UnboundedSender<Line>,
+) -> anyhow::Result<(Receipt, Books)> {
     let started = Instant::now();
     let digits = Digits::load()?;
-    let stage = Stage::set(scenario, lines.clone()).await?;
+    let stage = Stage::set(scenario, lines).await?;
     let before = stage.devnet().snapshot();
     let report = stage.play(scenario, &digits).await;
     let after = stage.devnet().snapshot();
-    let receipt = report.and_then(|report| Receipt::new(&stage, &digits, report, &before, &after));
+    let drawn = report.and_then(|report| {
+        let books = Books::new(&stage, &report, before, after)?;
+        Ok((Receipt::new(&stage, &digits, report, &books), books))
+    });
     stage.strike().await;
-    let mut receipt = receipt?;
+    let (mut receipt, books) = drawn?;
     receipt.took = started.elapsed();
-    Ok(receipt)
+    Ok((receipt, books))
 }

@@ -26,4 +26,4 @@ pub use ntx::Ntx;
 pub use plan::{Mint, Spend, TxPlan, Withdrawal};
 pub use protocol::{Committee, Deployment, Protocol, ProtocolError};
 pub use transactions::{Escrow, EscrowTerms, PlanError};
-pub use verdict::{Leaf, Verdict, VerdictError};
+pub use verdict::{Leaf, Signatures, Verdict, VerdictError};

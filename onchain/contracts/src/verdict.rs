@@ -3,14 +3,19 @@
 //! `"nunet/verdict/1" ‖ magic u32 ‖ logic script hash 28 ‖ evidence root 32 ‖ blake2b-256(leaves)`, hashed with
 //! blake2b-256, all integers big-endian. Signatures are Ed25519 (RFC 8032) over the 32-byte hash.
 
+use std::collections::BTreeMap;
+
 use nunet_ledger::{NetworkMagic, OutPoint, ScriptHash, hash::blake2b_256};
 
-use crate::ntx::Ntx;
+use crate::{committee::MemberKey, ntx::Ntx};
 
 /// The most leaves in one verdict.
 pub const MAX_LEAVES: usize = 256;
 
 const DOMAIN: &[u8] = b"nunet/verdict/1";
+
+/// Members' signatures over one verdict's message.
+pub type Signatures = BTreeMap<MemberKey, [u8; 64]>;
 
 /// The outcome for one escrow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

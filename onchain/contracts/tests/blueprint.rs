@@ -20,6 +20,13 @@ const PROPERTY_CASES: usize = 100;
 /// The seed of the property tests: fixed, so that a failure here is the same failure everywhere.
 const PROPERTY_SEED: u32 = 0x6e75_6e65;
 
+/// What rewrites what is generated.
+const BLESS: &str = "`NUNET_BLESS=1 cargo test -p nunet-contracts --test blueprint`";
+
+fn bless() -> bool {
+    std::env::var_os("NUNET_BLESS").is_some_and(|bless| bless == "1")
+}
+
 #[test]
 fn the_validators_pass_their_own_tests() {
     let filter = std::env::var("NUNET_AIKEN_TESTS").ok().map(|names| names.split(',').map(str::to_owned).collect());
@@ -30,17 +37,25 @@ fn the_validators_pass_their_own_tests() {
     assert!(report.errors.is_empty(), "the validators do not compile:\n{}", report.errors.join("\n"));
     assert!(report.failed.is_empty(), "these tests of the validators fail:\n{}", report.failed.join("\n"));
     assert!(report.passed > 0, "no test of the validators ran");
+    assert!(report.warnings.is_empty(), "the compiler warns about the validators:\n{}", report.warnings.join("\n"));
+}
+
+#[test]
+fn the_validators_are_formatted() {
+    let folder = validators_dir().display().to_string();
+    if let Err(errors) = aiken_project::format::run(false, !bless(), vec![folder]) {
+        panic!("format the validators with {BLESS}:\n{errors:?}");
+    }
 }
 
 #[test]
 fn the_checked_in_blueprint_is_what_the_source_compiles_to() {
     let built = Aiken::copy("build").build();
     let path = validators_dir().join("plutus.json");
-    if std::env::var_os("NUNET_BLESS").is_some_and(|bless| bless == "1") {
+    if bless() {
         fs::write(&path, format!("{}\n", serde_json::to_string_pretty(&built).unwrap())).unwrap();
     }
-    let advice =
-        "run `NUNET_BLESS=1 cargo test -p nunet-contracts --test blueprint` and check validators/plutus.json in";
+    let advice = format!("run {BLESS} and check validators/plutus.json in");
     let checked_in =
         fs::read_to_string(&path).unwrap_or_else(|error| panic!("no blueprint to compare ({error}): {advice}"));
     let checked_in: serde_json::Value = serde_json::from_str(&checked_in)

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
-use nunet_contracts::{Committee, Leaf, MemberKey, Ntx, Verdict, VerdictError};
+use nunet_contracts::{Committee, Leaf, MemberKey, Ntx, Signatures, Verdict, VerdictError};
 use nunet_ledger::{OutPoint, hash::blake2b_256};
 use nunet_market::Agreement;
 use nunet_proof::{
@@ -178,7 +178,7 @@ impl Judgement {
 /// The rulings on one job: enough of them under one verdict settle it.
 #[derive(Clone, Debug, Default)]
 pub struct Rulings {
-    by_message: BTreeMap<[u8; 32], (Judgement, BTreeMap<MemberKey, [u8; 64]>)>,
+    by_message: BTreeMap<[u8; 32], (Judgement, Signatures)>,
 }
 
 impl Rulings {
@@ -191,12 +191,12 @@ impl Rulings {
         if self.by_message.len() >= Self::MAX_VERDICTS && !self.by_message.contains_key(&message) {
             return;
         }
-        let (_, signatures) = self.by_message.entry(message).or_insert_with(|| (judgement, BTreeMap::new()));
+        let (_, signatures) = self.by_message.entry(message).or_insert_with(|| (judgement, Signatures::new()));
         signatures.insert(member, signature);
     }
 
     /// A verdict with at least `threshold` signatures, cut down to exactly that many: each one costs fees.
-    pub fn settled(&self, threshold: usize) -> Option<(Judgement, BTreeMap<MemberKey, [u8; 64]>)> {
+    pub fn settled(&self, threshold: usize) -> Option<(Judgement, Signatures)> {
         self.by_message.values().find(|(_, signatures)| signatures.len() >= threshold).map(|(judgement, signatures)| {
             let enough = signatures.iter().take(threshold).map(|(key, signature)| (*key, *signature)).collect();
             (judgement.clone(), enough)

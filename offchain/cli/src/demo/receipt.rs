@@ -2,21 +2,19 @@
 
 use std::{collections::BTreeMap, fmt::Write, time::Duration};
 
-use anyhow::Context;
 use nunet_agent::JobReport;
 use nunet_contracts::{AgreementHash, Closing, MemberKey, Ntx};
-use nunet_ledger::{Lovelace, OutPoint, TxId, TxOut, Value, fees::min_ada};
+use nunet_ledger::{Lovelace, TxId};
 use nunet_market::Quote;
 use nunet_proof::{Finding, FindingCode, ProofKind, Where};
 use serde_json::json;
 
 use super::{
-    Stage,
-    audit::{Discrepancy, Facts, Holdings, Owners, Party, Snapshot, audit, holdings},
+    Books, Stage,
+    audit::{Discrepancy, Holdings, Party},
     digits::Digits,
     stage::{describe, short},
 };
-use crate::accounts::Role;
 
 /// How the escrow ended, in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,52 +90,11 @@ pub struct Receipt {
 }
 
 impl Receipt {
-    /// Draws up the receipt from the report and the devnet's state before and after the job.
-    pub fn new(
-        stage: &Stage,
-        digits: &Digits,
-        report: JobReport,
-        before: &Snapshot,
-        after: &Snapshot,
-    ) -> anyhow::Result<Self> {
-        let terms = report.agreement.escrow_terms();
-        let datum = terms.datum;
-        let owners = Owners {
-            requester: stage.addresses(Role::Requester),
-            provider: stage.addresses(Role::Provider),
-            treasury: stage.addresses(Role::Treasury),
-        };
-        let find = |id: TxId| stage.devnet().transaction(&id).with_context(|| format!("the devnet lost {id}"));
-        let (lock, close) = (find(report.lock_tx)?, find(report.closing_tx)?);
-        let (paid, slashed, fee) = match &report.closing {
-            Closing::Settled { paid, slashed, .. } => (*paid, *slashed, datum.fee),
-            Closing::Accepted => (datum.price, Ntx(0), Ntx(0)),
-            Closing::Refunded => (Ntx(0), Ntx(0), Ntx(0)),
-        };
+    /// Draws up the receipt from the report and the books.
+    pub fn new(stage: &Stage, digits: &Digits, report: JobReport, books: &Books) -> Self {
+        let datum = &books.facts.datum;
+        let (paid, slashed, fee) = books.amounts();
         let refunded = Ntx(datum.price.0 + datum.fee.0 + slashed.0 - paid.0 - fee.0);
-        let ntx = stage.accounts().ntx.clone();
-        let params = stage.chain().params();
-        let min_of = |address, amount: Ntx| -> anyhow::Result<Lovelace> {
-            let value = Value::default().with(ntx.clone(), amount.0).context("an amount beyond 64 bits")?;
-            let mut output = TxOut::new(address, value);
-            output.value.set_lovelace(min_ada(&params, &output));
-            Ok(min_ada(&params, &output))
-        };
-        let facts = Facts {
-            closing: report.closing.clone(),
-            tip: terms.tip,
-            lock_fee: lock.fee,
-            closing_fee: close.fee,
-            closer: closer(&owners, &close.produced, &datum.requester, &datum.provider),
-            treasury_min: min_of(stage.committee().datum.treasury().clone(), datum.fee)?,
-            provider_min: min_of(datum.provider.clone(), Ntx(paid.0 + datum.bond.0 - slashed.0))?,
-            datum: datum.clone(),
-        };
-        let discrepancies = audit(before, after, &ntx, &owners, report.escrow, &facts);
-        let balances = [Party::Requester, Party::Provider, Party::Treasury]
-            .map(|party| (party, holdings(before, &ntx, &owners, party), holdings(after, &ntx, &owners, party)))
-            .to_vec();
-
         let rulings = report.rulings.by_member();
         let verdicts = report
             .transcripts
@@ -158,7 +115,7 @@ impl Receipt {
             report.transcripts.iter().map(|transcript| transcript.found().finding()).find(|found| found.code() == code)?.at()
         });
         let labels = report.result.as_ref().and_then(|result| result.outputs().first());
-        Ok(Self {
+        Self {
             outcome: if paid.0 > 0 { Outcome::Settled } else { Outcome::Refunded },
             job: report.agreement.hash(),
             lock_tx: report.lock_tx,
@@ -176,15 +133,15 @@ impl Receipt {
             finding,
             at,
             verdicts,
-            tx_fees: Lovelace(lock.fee.0 + close.fee.0),
+            tx_fees: Lovelace(books.facts.lock_fee.0 + books.facts.closing_fee.0),
             device: stage.device().to_owned(),
             accuracy: labels.and_then(|labels| digits.held_out_accuracy(labels)),
             result_hash: report.result.as_ref().map(|result| result.hash().to_string()),
-            discrepancies,
-            balances,
+            discrepancies: books.discrepancies(),
+            balances: books.balances(),
             quote: report.quote,
             took: Duration::ZERO,
-        })
+        }
     }
 
     /// Whether every party holds exactly what datum and verdict say.
@@ -283,25 +240,6 @@ impl Receipt {
             }
         }
         writeln!(out, "  took         {:.1} s\n", self.took.as_secs_f64())
-    }
-}
-
-/// Who built a transaction: its change goes to them, and no payout goes to a change address.
-fn closer(
-    owners: &Owners,
-    produced: &[(OutPoint, TxOut)],
-    requester: &nunet_ledger::Address,
-    provider: &nunet_ledger::Address,
-) -> Party {
-    let changed = |addresses: &[nunet_ledger::Address], payout: &nunet_ledger::Address| {
-        produced.iter().any(|(_, output)| output.address != *payout && addresses.contains(&output.address))
-    };
-    if changed(&owners.provider, provider) {
-        Party::Provider
-    } else if changed(&owners.requester, requester) {
-        Party::Requester
-    } else {
-        Party::Others
     }
 }
 

@@ -6,12 +6,11 @@ use nunet_ledger::{Lovelace, OutPoint, ProtocolParameters};
 
 use super::{Escrow, Payees, PlanError, in_input_order, payout, spend_through_logic};
 use crate::{
-    committee::MemberKey,
     job::{JobAction, SettleItem},
     ntx::Ntx,
     plan::TxPlan,
     protocol::{Committee, Deployment},
-    verdict::{Leaf, Verdict},
+    verdict::{Leaf, Signatures, Verdict},
 };
 
 /// Settles those leaves of a verdict whose escrows are given; the other leaves are skipped.
@@ -26,7 +25,7 @@ pub fn settle(
     params: &ProtocolParameters,
     committee: &Committee,
     verdict: &Verdict,
-    signatures: &BTreeMap<MemberKey, [u8; 64]>,
+    signatures: &Signatures,
     escrows: &[Escrow],
 ) -> Result<TxPlan, PlanError> {
     let protocol = &deployment.protocol;

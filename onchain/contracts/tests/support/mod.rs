@@ -39,6 +39,8 @@ pub(crate) struct Report {
     pub(crate) failed: Vec<String>,
     /// Errors of the compiler, when it came to no test run.
     pub(crate) errors: Vec<String>,
+    /// Warnings of the compiler.
+    pub(crate) warnings: Vec<String>,
     /// One line for each test: outcome, name, and the units that a unit test spent.
     pub(crate) lines: Vec<String>,
 }
@@ -59,7 +61,8 @@ impl Aiken {
         let root = self.root.clone();
         with_deep_stack(move || {
             let listener = Listener::default();
-            let outcome = project(root, listener.clone()).check(
+            let mut project = project(root, listener.clone());
+            let outcome = project.check(
                 false,
                 filter,
                 false,
@@ -72,6 +75,7 @@ impl Aiken {
                 None,
             );
             let mut report = std::mem::take(&mut *listener.report.lock().unwrap());
+            report.warnings = project.warnings().iter().map(|warning| format!("{warning:?}")).collect();
             if let (Err(errors), true) = (outcome, report.failed.is_empty()) {
                 report.errors = errors.iter().map(|error| format!("{error:?}")).collect();
             }
