@@ -4,10 +4,7 @@
 //! Scenarios are in `tests/tests`, one file per subject; `tests/run` runs everything.
 
 use anyhow::Context;
-use nunet::{
-    accounts::Role,
-    world::World,
-};
+use nunet::{accounts::Role, world::World};
 use nunet_contracts::{
     AgreementHash, Escrow, EscrowTerms, JobDatum, Leaf, MemberKey, Ntx, Signatures, Verdict,
     transactions::{escrow_output, lock},

@@ -60,8 +60,8 @@ async fn a_settlement_pays_exactly_and_costs_little() {
     refused_by_the_validator(&world, &plan(ENOUGH - 1), provider).await;
 
     let ntx = &world.accounts.ntx;
-    let addresses = [Role::Requester, Role::Provider, Role::Treasury]
-        .map(|role| world.accounts.wallet(role).enterprise_address());
+    let addresses =
+        [Role::Requester, Role::Provider, Role::Treasury].map(|role| world.accounts.wallet(role).enterprise_address());
     let before = addresses.each_ref().map(|address| holds(&world.devnet, ntx, address).1);
     let id = world.place(&plan(ENOUGH), provider).await.unwrap();
     let after = addresses.each_ref().map(|address| holds(&world.devnet, ntx, address).1);
@@ -71,8 +71,7 @@ async fn a_settlement_pays_exactly_and_costs_little() {
     let applied = world.devnet.transaction(&id).unwrap();
     assert!(applied.fee <= Lovelace(350_000), "a lone settlement costs {}", applied.fee);
     let closing = read_closing(&world.deployment.protocol, &applied.cbor, escrow.outpoint, &escrow.datum).unwrap();
-    let expected =
-        Closing::Settled { paid: Ntx(3_000_000), slashed: Ntx(0), evidence: [7; 32], signatures: ENOUGH };
+    let expected = Closing::Settled { paid: Ntx(3_000_000), slashed: Ntx(0), evidence: [7; 32], signatures: ENOUGH };
     assert_eq!(closing, expected, "the chain says how it ended");
     world.stop().await;
 }
@@ -144,8 +143,7 @@ async fn a_verdict_settles_any_part_of_its_batch() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_accept_needs_the_requester_and_leaves_the_fee_with_them() {
     let world = World::start().await.unwrap();
-    let escrows =
-        lock_all(&world, &[terms(&world, 1).await.unwrap(), terms(&world, 2).await.unwrap()]).await.unwrap();
+    let escrows = lock_all(&world, &[terms(&world, 1).await.unwrap(), terms(&world, 2).await.unwrap()]).await.unwrap();
     let (requester, provider) = (world.accounts.wallet(Role::Requester), world.accounts.wallet(Role::Provider));
     let plan = accept(&world.deployment, &world.chain.params(), &escrows).unwrap();
     let mut unsigned = plan.clone();
@@ -203,8 +201,7 @@ async fn a_payout_must_be_the_exact_amount_at_the_exact_address() {
     let verdict = verdict(&world, vec![leaf(&escrow, 3_000_000)]).unwrap();
     let signed = signatures(&world, &verdict, ENOUGH);
     let only = std::slice::from_ref(&escrow);
-    let good =
-        settle(&world.deployment, &world.chain.params(), &world.committee, &verdict, &signed, only).unwrap();
+    let good = settle(&world.deployment, &world.chain.params(), &world.committee, &verdict, &signed, only).unwrap();
     // treasury, provider, requester
     assert_eq!(good.outputs.len(), 3);
     let ntx = &world.accounts.ntx;

@@ -15,6 +15,7 @@
 //!
 //! What is done next follows from what is on chain, so a missed message can delay a job and never strand its money.
 
+mod blobs;
 pub mod messages;
 mod party;
 mod provider;

@@ -1,7 +1,7 @@
 //! What requester and provider have in common: a node, a wallet, the chain, and the committee to talk to.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -11,16 +11,18 @@ use nunet_contracts::{
     Committee, Deployment, Escrow, PlanError, Protocol, Signatures, TxPlan,
     transactions::{refund, settle},
 };
-use nunet_ledger::{OutPoint, TxId};
+use nunet_ledger::{OutPoint, PosixMs, Slot, TxId};
 use nunet_market::{Agreement, PartyKey, SignedAgreement};
 use nunet_oracle::{
     Docket, Journal, JournalError, Judgement, RulingError, Rulings,
     messages::{Findings, JobNotice, Noted, Ruling},
 };
-use nunet_p2p::{Multiaddr, Node, NodeConfig, PeerId, Refusal, Request, peer_id_of};
+use nunet_p2p::{Multiaddr, Node, NodeConfig, PeerId, Refusal, RequestError, peer_id_of};
 use nunet_proof::{EvidenceLeaf, PublicKey, Transcript};
 use tokio::sync::watch;
 
+/// How long a closing transaction is valid, in milliseconds of chain time.
+const CLOSING_LIFE_MS: u64 = 5 * 60_000;
 /// The most bytes of a program, and of all inputs together.
 pub(crate) const MAX_BLOB_BYTES: usize = 256 * 1024 * 1024;
 
@@ -68,6 +70,17 @@ pub enum AgentError {
         who: String,
         /// What it did.
         problem: String,
+    },
+    /// Too few members for a verdict.
+    #[error(
+        "{members} members could be reached by the reveal time and {threshold} are needed, so the requester did not get \
+         the result and the deadline refunds the money"
+    )]
+    Undelivered {
+        /// Members that took the commitment.
+        members: usize,
+        /// Members that must.
+        threshold: usize,
     },
     /// The job itself.
     #[error("the job cannot be run: {0}")]
@@ -159,7 +172,7 @@ impl OpenJobs {
         let job = self.get(&evidence.subject.binding.outpoint)?;
         let (member, judgement) =
             job.docket.read_ruling(message).map_err(|error| Refusal::rejected(error.to_string()))?;
-        job.state.send_modify(|state| state.rulings.add(member, judgement, message.signature));
+        job.state.send_if_modified(|state| state.rulings.add(member, judgement, message.signature));
         Ok(Noted)
     }
 }
@@ -192,30 +205,35 @@ impl PartyConfig {
         }
     }
 
-    /// Sends a message to every member; returns how many took it.
-    pub(crate) async fn tell_members<R: Request + Clone>(&self, node: &Node, message: &R) -> usize {
-        let mut sends = tokio::task::JoinSet::new();
-        for peer in self.member_peers() {
-            let (node, message) = (node.clone(), message.clone());
-            sends.spawn(async move {
-                match node.request(peer, &message).await {
-                    Ok(_) => true,
-                    Err(error) => {
-                        tracing::warn!(%peer, %error, protocol = R::PROTOCOL, "a member did not take a message");
-                        false
-                    }
-                }
-            });
-        }
-        let mut taken = 0;
-        while let Some(sent) = sends.join_next().await {
-            taken += usize::from(matches!(sent, Ok(true)));
-        }
-        taken
+    /// Sends something to every member that is not in `done`, all at once; returns the ones that took it.
+    pub(crate) async fn reach_members<'a, F, Fut>(&self, node: &Node, done: &BTreeSet<PeerId>, send: F) -> Vec<PeerId>
+    where
+        F: Fn(Node, PeerId) -> Fut,
+        Fut: Future<Output = Result<(), RequestError>> + 'a,
+    {
+        let missing = self.member_peers().into_iter().filter(|peer| !done.contains(peer));
+        let sends = missing.map(|peer| {
+            let sending = send(node.clone(), peer);
+            async move {
+                let sent = sending.await;
+                sent.inspect_err(|error| tracing::info!(%peer, %error, "a member did not take a message"))
+                    .ok()
+                    .map(|()| peer)
+            }
+        });
+        futures::future::join_all(sends).await.into_iter().flatten().collect()
     }
 
-    pub(crate) async fn notify_members(&self, node: &Node, agreement: &SignedAgreement, escrow: OutPoint) -> usize {
-        self.tell_members(node, &JobNotice { agreement: agreement.clone(), escrow: escrow.to_bytes() }).await
+    /// Tells members where the money of an agreement is; the provider does the same, so one try is enough.
+    pub(crate) async fn notify_members(&self, node: &Node, agreement: &SignedAgreement, escrow: OutPoint) {
+        let notice = JobNotice { agreement: agreement.clone(), escrow: escrow.to_bytes() };
+        let notice = &notice;
+        self.reach_members(
+            node,
+            &BTreeSet::new(),
+            |node, peer| async move { node.request(peer, notice).await.map(|_| ()) },
+        )
+        .await;
     }
 
     /// What an agreement must be whoever proposed it: this network, this validator, this committee.
@@ -257,7 +275,7 @@ impl PartyConfig {
         signatures: &Signatures,
     ) -> Result<Option<TxId>, AgentError> {
         let Some(escrow) = self.escrow(outpoint).await? else { return Ok(None) };
-        let plan = settle(
+        let mut plan = settle(
             &self.deployment,
             &self.chain.params(),
             &self.committee,
@@ -265,14 +283,22 @@ impl PartyConfig {
             signatures,
             std::slice::from_ref(&escrow),
         )?;
+        plan.valid_until = Some(self.closing_until().await?);
         self.submit(&plan).await.map(Some)
+    }
+
+    /// Closing transactions expire soon: whoever loses the race to close an escrow has its funds back then.
+    async fn closing_until(&self) -> Result<Slot, AgentError> {
+        let time = self.chain.tip().await?.time;
+        Ok(self.chain.slots().at(PosixMs(time.0.saturating_add(CLOSING_LIFE_MS))))
     }
 
     /// Refunds one escrow whose deadline has passed.
     pub(crate) async fn refund(&self, outpoint: OutPoint) -> Result<Option<TxId>, AgentError> {
         let Some(escrow) = self.escrow(outpoint).await? else { return Ok(None) };
-        let plan =
+        let mut plan =
             refund(&self.deployment, &self.chain.params(), &self.chain.slots(), std::slice::from_ref(&escrow))?;
+        plan.valid_until = Some(self.closing_until().await?);
         self.submit(&plan).await.map(Some)
     }
 }

@@ -1,27 +1,36 @@
 //! The provider: quotes, signs agreements, computes once the money is locked, proves, settles.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
+use nunet_chain::Chain;
 use nunet_compute::{Model, Tensor};
-use nunet_contracts::{AgreementHash, Ntx, transactions::escrow_output};
-use nunet_ledger::{OutPoint, PosixMs, TxOut};
-use nunet_market::{Agreement, Demand, MIN_SETTLE_TIME_MS, Quote, SignedAgreement, SignedQuote};
+use nunet_contracts::{
+    AgreementHash, Ntx,
+    transactions::{escrow_output, payout},
+};
+use nunet_ledger::{Address, Lovelace, OutPoint, PosixMs};
+use nunet_market::{Agreement, Demand, Quote, SignedAgreement, SignedQuote};
 use nunet_oracle::{
-    Docket, Kind, is_unspent,
-    messages::{Commit, Findings, Noted, RevealResult, Ruling},
+    Docket, Kind, chain_time, is_spent,
+    messages::{Commit, Findings, JobNotice, Noted, RevealResult, Ruling},
     wait_for_escrow,
 };
-use nunet_p2p::{Caller, Node, NodeConfig, Refusal, Router, blob::fetch_blob, peer_id_of};
+use nunet_p2p::{
+    Caller, Node, NodeConfig, PeerId, Refusal, RequestError, Router,
+    blob::{BlobStore, fetch_blob},
+    peer_id_of,
+};
 use nunet_proof::{Execution, ProofKind, RunResult, Salt, execute};
 use rand::Rng;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    blobs::HeldBlobs,
     messages::{Agreed, AskQuote, Locked, ProposeAgreement},
     party::{AgentError, MAX_BLOB_BYTES, OpenJob, OpenJobs, PartyConfig, lock},
 };
@@ -32,6 +41,18 @@ const MAX_JOBS: usize = 64;
 const QUOTE_LIFE_MS: u64 = 60_000;
 /// How often a settlement that did not get through is tried again.
 const SETTLE_RETRY: Duration = Duration::from_secs(5);
+/// How long before the reveal time a reveal is too late to be sure of: it would only give the result away.
+const REVEAL_MARGIN_MS: u64 = 30_000;
+/// The longest time that an agreement may leave between now and the lock, in milliseconds.
+const MAX_LOCK_TIME_MS: u64 = 15 * 60_000;
+/// Lovelace that a closing transaction's network fee never exceeds.
+const CLOSING_FEE: u64 = 400_000;
+/// How often links to members and the requester are renewed while a job is open.
+const RENEW_LINKS: Duration = Duration::from_secs(30);
+/// The pause before a message that a member did not take is sent again.
+const RESEND: Duration = Duration::from_secs(1);
+/// How long all members have to take a commitment once enough have it.
+const STRAGGLERS: Duration = Duration::from_secs(3);
 
 /// What a provider offers.
 #[derive(Clone, Debug)]
@@ -70,9 +91,18 @@ pub enum ProviderEvent {
         /// Linear ops in the trace.
         ops: usize,
     },
-    /// The commitment is out.
+    /// Enough members have the commitment.
     Committed(OutPoint),
-    /// The result is revealed to this many members.
+    /// Too few members can be reached to be sure of a verdict; the result is kept back until more are.
+    TooFewMembers {
+        /// The job's escrow.
+        escrow: OutPoint,
+        /// Members that took the commitment.
+        members: usize,
+        /// Members that must.
+        threshold: usize,
+    },
+    /// The result is with the requester and this many members.
     Revealed {
         /// The job's escrow.
         escrow: OutPoint,
@@ -99,8 +129,9 @@ struct Shared {
     party: PartyConfig,
     offer: Offer,
     jobs: OpenJobs,
+    blobs: BlobStore,
     waiting: Mutex<HashMap<AgreementHash, Waiting>>,
-    node: watch::Receiver<Option<Node>>,
+    places: Arc<Semaphore>,
     events: mpsc::UnboundedSender<ProviderEvent>,
     stop: CancellationToken,
     tasks: TaskTracker,
@@ -109,13 +140,17 @@ struct Shared {
 /// An agreement whose money is not seen yet.
 struct Waiting {
     agreement: SignedAgreement,
-    work: Arc<Work>,
+    work: Work,
 }
 
 /// A job that is ready to run.
 struct Work {
     model: Model,
     inputs: Vec<Tensor>,
+    /// Program and inputs, handed out to members until the escrow is spent.
+    _held: HeldBlobs,
+    /// One of the provider's places.
+    _place: OwnedSemaphorePermit,
 }
 
 impl Provider {
@@ -128,19 +163,18 @@ impl Provider {
     ) -> Result<Self, AgentError> {
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
-        let (node_sender, node_receiver) = watch::channel(None);
         let shared = Arc::new(Shared {
             party,
             offer,
             jobs: OpenJobs::default(),
+            blobs: BlobStore::new(MAX_JOBS * MAX_BLOB_BYTES / 16),
             waiting: Mutex::default(),
-            node: node_receiver,
+            places: Arc::new(Semaphore::new(MAX_JOBS)),
             events,
             stop: stop.clone(),
             tasks: tasks.clone(),
         });
         let node = router(&shared).start(shared.party.node_config(node)).await?;
-        node_sender.send_replace(Some(node.clone()));
         shared.party.meet_members(&node).await;
         Ok(Self { node, stop, tasks })
     }
@@ -162,18 +196,18 @@ impl Provider {
 fn router(shared: &Arc<Shared>) -> Router {
     let (quote, agree, locked) = (Arc::clone(shared), Arc::clone(shared), Arc::clone(shared));
     let (findings, ruling) = (shared.jobs.clone(), shared.jobs.clone());
-    Router::new()
+    let router = Router::new()
         .on(move |_: Caller, message: AskQuote| {
             let shared = Arc::clone(&quote);
             async move { shared.quote(&message.demand).await }
         })
-        .on(move |_: Caller, message: ProposeAgreement| {
+        .on(move |caller: Caller, message: ProposeAgreement| {
             let shared = Arc::clone(&agree);
-            async move { shared.agree(message).await }
+            async move { shared.agree(&caller, message).await }
         })
-        .on(move |_: Caller, message: Locked| {
-            let shared = Arc::clone(&locked);
-            async move { shared.take_locked(&message) }
+        .on(move |caller: Caller, message: Locked| {
+            let answer = locked.take_locked(&caller, &message);
+            async move { answer }
         })
         .on(move |_: Caller, message: Findings| {
             let answer = findings.take_findings(&message);
@@ -182,17 +216,14 @@ fn router(shared: &Arc<Shared>) -> Router {
         .on(move |_: Caller, message: Ruling| {
             let answer = ruling.take_ruling(&message);
             async move { answer }
-        })
+        });
+    shared.blobs.serve(router)
 }
 
 impl Shared {
     fn report(&self, event: ProviderEvent) {
         // Nobody has to listen.
         let _ = self.events.send(event);
-    }
-
-    async fn node(&self) -> Option<Node> {
-        self.node.clone().wait_for(Option::is_some).await.ok()?.clone()
     }
 
     async fn now(&self) -> Result<PosixMs, Refusal> {
@@ -212,7 +243,10 @@ impl Shared {
             return Err(Refusal::rejected("the demand expired"));
         }
         if demand.max_price < self.offer.price {
-            return Err(Refusal::rejected(format!("a job costs {}, the demand allows {}", self.offer.price, demand.max_price)));
+            return Err(Refusal::rejected(format!(
+                "a job costs {}, the demand allows {}",
+                self.offer.price, demand.max_price
+            )));
         }
         if demand.program_bytes > MAX_BLOB_BYTES as u64 || demand.input_bytes > MAX_BLOB_BYTES as u64 {
             return Err(Refusal::rejected("program or inputs are too large for this provider"));
@@ -230,21 +264,28 @@ impl Shared {
     }
 
     /// Signs an agreement whose job this provider has fetched, loaded and found possible.
-    async fn agree(&self, message: ProposeAgreement) -> Result<Agreed, Refusal> {
+    async fn agree(&self, caller: &Caller, message: ProposeAgreement) -> Result<Agreed, Refusal> {
         let agreement = message.agreement;
-        let rejected = |error: &dyn std::fmt::Display| Refusal::rejected(error.to_string());
-        agreement.check_requester(&message.signature).map_err(|error| rejected(&error))?;
-        self.acceptable(&agreement, self.now().await?).map_err(|problem| rejected(&problem))?;
+        agreement.check_requester(&message.signature).map_err(rejected)?;
+        let now = self.now().await?;
+        self.acceptable(&agreement, now).map_err(rejected)?;
         let hash = agreement.hash();
-        if !lock(&self.waiting).contains_key(&hash) && lock(&self.waiting).len() >= MAX_JOBS {
-            return Err(Refusal::busy("this provider is full; ask again later"));
-        }
-        let work = self.prepare(&agreement).await.map_err(|error| rejected(&error))?;
         let signature = agreement.sign(&self.party.key);
+        // Agreements whose money never came make room for others.
+        lock(&self.waiting).retain(|_, waiting| waiting.agreement.agreement.lock_by > now);
+        if lock(&self.waiting).contains_key(&hash) {
+            return Ok(Agreed { signature });
+        }
+        if self.party.journal.find(Kind::Agreement, &hash.0).await.map_err(rejected)?.is_some() {
+            return Err(Refusal::rejected("this agreement was served already; propose a new one with another nonce"));
+        }
+        let place = Arc::clone(&self.places).try_acquire_owned();
+        let place = place.map_err(|_| Refusal::busy("this provider is full; ask again later"))?;
+        let work = self.prepare(caller, &agreement, place).await.map_err(rejected)?;
         let signed = SignedAgreement { agreement, requester: message.signature, provider: signature };
         let record = minicbor::to_vec(&signed).map_err(|_| Refusal::failed("the agreement has no encoding"))?;
-        self.party.journal.record(Kind::Agreement, &hash.0, &record).await.map_err(|error| rejected(&error))?;
-        lock(&self.waiting).insert(hash, Waiting { agreement: signed, work: Arc::new(work) });
+        self.party.journal.record(Kind::Agreement, &hash.0, &record).await.map_err(rejected)?;
+        lock(&self.waiting).insert(hash, Waiting { agreement: signed, work });
         self.report(ProviderEvent::Agreed(hash));
         Ok(Agreed { signature })
     }
@@ -267,40 +308,78 @@ impl Shared {
         if run < self.offer.run_ms || agreement.lock_by <= now {
             return Err("the agreement leaves less time than the quote asks for".into());
         }
+        if agreement.lock_by.0 > now.0.saturating_add(MAX_LOCK_TIME_MS) {
+            return Err(format!("the lock must come within {} minutes", MAX_LOCK_TIME_MS / 60_000));
+        }
+        self.settling_is_covered(agreement)
+    }
+
+    /// The lovelace in the escrow must cover what the settlement costs whoever builds it, which is this provider.
+    fn settling_is_covered(&self, agreement: &Agreement) -> Result<(), String> {
+        let params = self.party.chain.params();
+        let least = |address: &Address, ntx: Ntx| {
+            payout(self.party.protocol(), &params, address.clone(), ntx, Lovelace(0))
+                .map(|output| output.value.lovelace())
+                .map_err(|error| error.to_string())
+        };
+        let deposit = least(&agreement.requester_address, agreement.price)?;
+        if agreement.deposit < deposit {
+            return Err(format!("the deposit must be at least {deposit}, what the requester's output needs"));
+        }
+        let tip = least(self.party.committee.datum.treasury(), agreement.fee)?.0 + CLOSING_FEE;
+        if agreement.tip.0 < tip {
+            return Err(format!("the tip must be at least {}, what a settlement costs its builder", Lovelace(tip)));
+        }
         Ok(())
     }
 
-    async fn prepare(&self, agreement: &Agreement) -> Result<Work, String> {
-        let node = self.node().await.ok_or("the provider is stopping")?;
+    async fn prepare(
+        &self,
+        caller: &Caller,
+        agreement: &Agreement,
+        place: OwnedSemaphorePermit,
+    ) -> Result<Work, String> {
         let peer = peer_id_of(&agreement.requester.0).map_err(|error| error.to_string())?;
-        let fetch = async |hash: [u8; 32]| {
-            fetch_blob(&node, peer, hash, MAX_BLOB_BYTES).await.map_err(|error| error.to_string())
-        };
-        let program = fetch(agreement.spec.program).await?;
-        let inputs = fetch(agreement.spec.inputs).await?;
+        let program = fetch_blob(&caller.node, peer, agreement.spec.program, MAX_BLOB_BYTES).await;
+        let program = program.map_err(|error| error.to_string())?;
+        let inputs = fetch_blob(&caller.node, peer, agreement.spec.inputs, MAX_BLOB_BYTES).await;
+        let inputs = inputs.map_err(|error| error.to_string())?;
+        let store = self.blobs.clone();
         let load = move || -> Result<Work, String> {
             let model = Model::load(&program).map_err(|error| error.to_string())?;
-            let inputs = RunResult::from_bytes(&inputs).map_err(|error| format!("the inputs: {error}"))?;
-            let inputs = inputs.outputs().to_vec();
-            model.prepare(&inputs).map_err(|error| error.to_string())?;
-            Ok(Work { model, inputs })
+            let tensors = RunResult::from_bytes(&inputs).map_err(|error| format!("the inputs: {error}"))?;
+            let tensors = tensors.outputs().to_vec();
+            model.prepare(&tensors).map_err(|error| error.to_string())?;
+            let mut held = HeldBlobs::new(&store);
+            for blob in [program, inputs] {
+                held.insert(blob).map_err(|error| error.to_string())?;
+            }
+            Ok(Work { model, inputs: tensors, _held: held, _place: place })
         };
         tokio::task::spawn_blocking(load).await.map_err(|_| "loading the program was aborted".to_owned())?
     }
 
-    fn take_locked(self: &Arc<Self>, message: &Locked) -> Result<Noted, Refusal> {
+    fn take_locked(self: &Arc<Self>, caller: &Caller, message: &Locked) -> Result<Noted, Refusal> {
         let hash = AgreementHash(message.agreement);
         let escrow = OutPoint::from_bytes(message.escrow);
-        let Some(waiting) = lock(&self.waiting).remove(&hash) else {
-            // Told again after the work began.
-            return self.jobs.get(&message.escrow).map(|_| Noted);
+        let waiting = {
+            let mut all = lock(&self.waiting);
+            match all.get(&hash) {
+                // Told again after the work began.
+                None => return self.jobs.get(&message.escrow).map(|_| Noted),
+                Some(waiting) if caller.public_key().ok() != Some(waiting.agreement.agreement.requester.0) => {
+                    return Err(Refusal::rejected("only the requester of a job says where its money is"));
+                }
+                Some(_) => all.remove(&hash),
+            }
         };
-        let shared = Arc::clone(self);
+        let Some(waiting) = waiting else { return Err(Refusal::not_found("no such agreement")) };
+        let (shared, node) = (Arc::clone(self), caller.node.clone());
         let stop = self.stop.clone();
         self.tasks.spawn(async move {
             tokio::select! {
                 () = stop.cancelled() => {}
-                result = shared.serve(waiting, escrow) => {
+                result = shared.serve(&node, waiting, escrow) => {
                     if let Err(error) = result {
                         tracing::warn!(%escrow, %error, "a job ended without payment");
                         shared.report(ProviderEvent::Failed { agreement: hash, reason: error.to_string() });
@@ -313,48 +392,104 @@ impl Shared {
     }
 
     /// One job from the lock to the end of its escrow.
-    async fn serve(&self, waiting: Waiting, escrow: OutPoint) -> Result<(), AgentError> {
+    async fn serve(&self, node: &Node, waiting: Waiting, escrow: OutPoint) -> Result<(), AgentError> {
         let Waiting { agreement: signed, work } = waiting;
         let agreement = &signed.agreement;
-        let node = self.node().await.ok_or_else(|| AgentError::Job("the provider is stopping".into()))?;
+        let chain = &self.party.chain;
         let docket = Docket::new(agreement, escrow, &self.party.committee)?;
         let job = self.jobs.open(signed.clone(), docket);
         // Work starts only on money that is exactly as agreed, in time and deep enough.
         let expected = escrow_output(self.party.protocol(), &agreement.escrow_terms())?;
-        wait_for_escrow(&self.party.chain, escrow, &expected, agreement.lock_by).await?;
+        wait_for_escrow(chain, escrow, &expected, agreement.lock_by).await?;
+        if chain_time(chain).await > agreement.lock_by {
+            return Err(AgentError::Job(
+                "the money came too late to be sure of the reveal time; no work was done".into(),
+            ));
+        }
         self.report(ProviderEvent::Started(escrow));
-        self.party.notify_members(&node, &signed, escrow).await;
 
         let started = Instant::now();
         let conduct = self.offer.conduct;
-        let run = move || -> Result<Execution, AgentError> {
-            let execution = execute(&work.model, &work.inputs).map_err(|error| AgentError::Job(error.to_string()))?;
-            conduct.apply(execution)
+        let run = move || {
+            let execution = execute(&work.model, &work.inputs).map_err(|error| AgentError::Job(error.to_string()));
+            // The work goes back too: what it holds is needed until the escrow is spent.
+            (execution.and_then(|execution| conduct.apply(execution)), work)
         };
-        let execution =
-            tokio::task::spawn_blocking(run).await.map_err(|_| AgentError::Job("the run was aborted".into()))??;
+        let ran = tokio::task::spawn_blocking(run).await;
+        let (execution, _work) = ran.map_err(|_| AgentError::Job("the run was aborted".into()))?;
+        let execution = execution?;
         self.report(ProviderEvent::Computed { escrow, took: started.elapsed(), ops: execution.records().len() });
 
         let salt = self.salt(escrow).await?;
-        let binding = job.docket.subject().binding;
-        let (commitment, reveal) = execution.commit(&self.party.key, binding, salt);
-        let commitment = commitment.to_bytes();
-        let requester = peer_id_of(&agreement.requester.0)
-            .map_err(|error| AgentError::peer(agreement.requester, error))?;
-        // A member that has no commitment gets no reveal either; the threshold decides whether that matters.
-        let commit = Commit { commitment };
-        self.party.tell_members(&node, &commit).await;
-        if let Err(error) = node.request(requester, &commit).await {
-            tracing::warn!(%error, "the requester did not take the commitment");
+        let (commitment, reveal) = execution.commit(&self.party.key, job.docket.subject().binding, salt);
+        let delivery = Delivery {
+            notice: JobNotice { agreement: signed.clone(), escrow: escrow.to_bytes() },
+            commit: Commit { commitment: commitment.to_bytes() },
+            reveal: RevealResult { escrow: escrow.to_bytes(), reveal: reveal.to_bytes() },
+        };
+        tokio::select! {
+            delivered = self.deliver(node, agreement, &delivery) => delivered?,
+            () = spent(chain, escrow) => return Ok(()),
         }
-        self.report(ProviderEvent::Committed(escrow));
-        let reveal = RevealResult { escrow: escrow.to_bytes(), reveal: reveal.to_bytes() };
-        let members = self.party.tell_members(&node, &reveal).await;
-        if let Err(error) = node.request(requester, &reveal).await {
-            tracing::warn!(%error, "the requester did not take the result");
+        self.collect(node, &job, escrow).await
+    }
+
+    /// Brings commitment and result to the members, and to the requester once enough members hold them: a result that
+    /// nobody can vouch for is not given away. Members that are down are tried again until the reveal time.
+    async fn deliver(&self, node: &Node, agreement: &Agreement, delivery: &Delivery) -> Result<(), AgentError> {
+        let threshold = self.party.committee.datum.threshold();
+        let chain = &self.party.chain;
+        let escrow = OutPoint::from_bytes(delivery.reveal.escrow);
+        let requester =
+            peer_id_of(&agreement.requester.0).map_err(|error| AgentError::peer(agreement.requester, error))?;
+        let mut committed = BTreeSet::new();
+        let mut revealed = BTreeSet::new();
+        let mut requester_has_it = false;
+        let mut enough_since = None;
+        let (began, mut warned) = (Instant::now(), false);
+        loop {
+            if chain_time(chain).await.0.saturating_add(REVEAL_MARGIN_MS) >= agreement.reveal_by.0 {
+                // Too few members for a verdict, but none of them shall say that nothing was revealed.
+                let strangers = self.others(&committed);
+                self.party.reach_members(node, &strangers, |node, peer| delivery.reveal_to(node, peer)).await;
+                return Err(AgentError::Undelivered { members: committed.len(), threshold });
+            }
+            for peer in self.party.reach_members(node, &committed, |node, peer| delivery.commit_to(node, peer)).await {
+                committed.insert(peer);
+            }
+            if committed.len() >= threshold && enough_since.is_none() {
+                enough_since = Some(Instant::now());
+                self.report(ProviderEvent::Committed(escrow));
+            }
+            if committed.len() < threshold && began.elapsed() >= STRAGGLERS && !std::mem::replace(&mut warned, true) {
+                self.report(ProviderEvent::TooFewMembers { escrow, members: committed.len(), threshold });
+            }
+            // Everybody gets the commitment before anybody sees the result, but nobody's absence holds it up for long.
+            let all_committed = committed.len() == self.party.committee.datum.members().len();
+            let long_enough = enough_since.is_some_and(|since: Instant| since.elapsed() >= STRAGGLERS);
+            if all_committed || long_enough {
+                let skip = &revealed | &self.others(&committed);
+                for peer in self.party.reach_members(node, &skip, |node, peer| delivery.reveal_to(node, peer)).await {
+                    revealed.insert(peer);
+                }
+            }
+            if revealed.len() >= threshold && !requester_has_it {
+                requester_has_it = delivery.show_requester(node, requester).await;
+                if requester_has_it {
+                    self.report(ProviderEvent::Revealed { escrow, members: revealed.len() });
+                }
+            }
+            if requester_has_it {
+                // Enough members can rule now; the others are not needed.
+                return Ok(());
+            }
+            tokio::time::sleep(RESEND).await;
         }
-        self.report(ProviderEvent::Revealed { escrow, members });
-        self.collect(&job, escrow, &expected).await
+    }
+
+    /// The members that are not in this set.
+    fn others(&self, members: &BTreeSet<PeerId>) -> BTreeSet<PeerId> {
+        self.party.member_peers().into_iter().filter(|peer| !members.contains(peer)).collect()
     }
 
     /// A fresh salt for each escrow; the same again after a crash, so that there is one commitment.
@@ -372,11 +507,11 @@ impl Shared {
     }
 
     /// Settles as soon as enough members signed a payout, and follows the escrow until it is spent.
-    async fn collect(&self, job: &OpenJob, escrow: OutPoint, expected: &TxOut) -> Result<(), AgentError> {
+    async fn collect(&self, node: &Node, job: &OpenJob, escrow: OutPoint) -> Result<(), AgentError> {
         let threshold = self.party.committee.datum.threshold();
         let chain = &self.party.chain;
-        let mut next_try = Instant::now();
-        while is_unspent(chain, escrow, expected).await? {
+        let (mut next_try, mut next_renewal) = (Instant::now(), Instant::now() + RENEW_LINKS);
+        while !is_spent(chain, escrow).await {
             let settled = job.state.borrow().rulings.settled(threshold);
             // A verdict that pays nothing is for the requester to bring to the chain.
             if let Some((judgement, signatures)) = settled
@@ -388,10 +523,52 @@ impl Shared {
                     tracing::warn!(%escrow, %error, "the settlement was not taken; trying again");
                 }
             }
+            if Instant::now() >= next_renewal {
+                next_renewal = Instant::now() + RENEW_LINKS;
+                self.party.meet_members(node).await;
+            }
             tokio::time::sleep(chain.poll_interval()).await;
         }
         Ok(())
     }
+}
+
+/// What a provider brings to members and requester about one job.
+struct Delivery {
+    notice: JobNotice,
+    commit: Commit,
+    reveal: RevealResult,
+}
+
+impl Delivery {
+    async fn commit_to(&self, node: Node, peer: PeerId) -> Result<(), RequestError> {
+        node.request(peer, &self.notice).await?;
+        node.request(peer, &self.commit).await?;
+        Ok(())
+    }
+
+    async fn reveal_to(&self, node: Node, peer: PeerId) -> Result<(), RequestError> {
+        node.request(peer, &self.reveal).await.map(|_| ())
+    }
+
+    async fn show_requester(&self, node: &Node, requester: PeerId) -> bool {
+        let shown = async {
+            node.request(requester, &self.commit).await?;
+            node.request(requester, &self.reveal).await
+        };
+        shown.await.inspect_err(|error| tracing::warn!(%error, "the requester did not take the result yet")).is_ok()
+    }
+}
+
+/// Returns when the escrow is spent.
+async fn spent(chain: &Chain, escrow: OutPoint) {
+    while !is_spent(chain, escrow).await {
+        tokio::time::sleep(chain.poll_interval()).await;
+    }
+}
+
+fn rejected(error: impl std::fmt::Display) -> Refusal {
+    Refusal::rejected(error.to_string())
 }
 
 impl Conduct {
@@ -419,9 +596,4 @@ fn changed(tensor: &Tensor) -> Result<Tensor, String> {
         *byte ^= 1;
     }
     Tensor::new(tensor.name(), tensor.dtype(), tensor.shape().to_vec(), data).map_err(|error| error.to_string())
-}
-
-/// The earliest deadline for a reveal time.
-pub(crate) fn earliest_deadline(reveal_by: PosixMs) -> PosixMs {
-    PosixMs(reveal_by.0.saturating_add(MIN_SETTLE_TIME_MS))
 }

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nunet_chain::{ChainError, Limit, OutputState};
+use nunet_chain::{ChainError, OutputState};
 use nunet_compute::Tensor;
 use nunet_contracts::{
     AgreementHash, MemberKey, Ntx,
@@ -15,9 +15,9 @@ use nunet_contracts::{
 use nunet_ledger::{Lovelace, OutPoint, PosixMs, TxId};
 use nunet_market::{Agreement, Demand, JobSpec, Quote, SignedAgreement};
 use nunet_oracle::{
-    Docket, Kind, Rulings,
+    Docket, Kind, Rulings, chain_time,
     messages::{Commit, Findings, Noted, RevealResult, Ruling},
-    wait_for_escrow,
+    output_state, wait_for_escrow,
 };
 use nunet_p2p::{Caller, Multiaddr, Node, NodeConfig, Refusal, Router, blob::BlobStore, peer_id_of};
 use nunet_proof::{Commitment, Finding, ProofKind, PublicKey, Reveal, RunResult, Transcript};
@@ -25,9 +25,9 @@ use rand::Rng;
 use tokio::sync::mpsc;
 
 use crate::{
+    blobs::HeldBlobs,
     messages::{AskQuote, Locked, ProposeAgreement},
     party::{AgentError, JobState, MAX_BLOB_BYTES, OpenJob, OpenJobs, PartyConfig},
-    provider::earliest_deadline,
 };
 
 /// How long a demand and the lock after it may take, in milliseconds of chain time.
@@ -38,6 +38,9 @@ const LOCK_LIFE_MS: u64 = 10 * 60_000;
 const PROVIDER_SETTLES: Duration = Duration::from_secs(30);
 /// How often a closing transaction that did not get through is tried again.
 const CLOSE_RETRY: Duration = Duration::from_secs(5);
+
+/// How often the provider is told where the money is until it takes note.
+const TELL_TRIES: u32 = 5;
 
 /// What a requester adds to the price of every job.
 #[derive(Clone, Copy, Debug)]
@@ -50,6 +53,8 @@ pub struct Policy {
     pub tip: Lovelace,
     /// How long members leave the requester time to accept, in milliseconds.
     pub accept_window_ms: u64,
+    /// The longest run time that a quote may ask for, in milliseconds: the money is locked that much longer.
+    pub max_run_ms: u64,
 }
 
 /// A job to be run.
@@ -161,7 +166,7 @@ impl Requester {
         events: &mpsc::UnboundedSender<RequesterEvent>,
     ) -> Result<JobReport, AgentError> {
         let report = |event| drop(events.send(event));
-        let demand = self.demand(&job).await?;
+        let (demand, _blobs) = self.demand(&job).await?;
         let quote = self.best_quote(&demand, providers, events).await?;
         let agreement = self.agree(&demand, &quote).await?;
         let hash = agreement.agreement.hash();
@@ -175,9 +180,10 @@ impl Requester {
         self.party.notify_members(&self.node, &agreement, escrow).await;
         self.tell_provider(&agreement.agreement, escrow).await;
 
-        let (closing_tx, closing) = self.follow(&open, escrow, events).await?;
-        let state: JobState = open.state.borrow().clone();
+        let ended = self.follow(&open, escrow, events).await;
         self.jobs.close(&escrow);
+        let (closing_tx, closing) = ended?;
+        let state: JobState = open.state.borrow().clone();
         Ok(JobReport {
             agreement: agreement.agreement,
             quote,
@@ -193,17 +199,18 @@ impl Requester {
     }
 
     /// Publishes program and inputs by hash and describes the job.
-    async fn demand(&self, job: &Job) -> Result<Demand, AgentError> {
+    async fn demand(&self, job: &Job) -> Result<(Demand, HeldBlobs), AgentError> {
         let too_large = |error: &dyn std::fmt::Display| AgentError::Job(error.to_string());
         // The input hash is over the inputs in the order of their names, however they were given.
         let mut inputs = job.inputs.clone();
         inputs.sort_by(|one, other| one.name().cmp(other.name()));
         let inputs = RunResult::Outputs(inputs).to_bytes();
         let (program_bytes, input_bytes) = (job.program.len() as u64, inputs.len() as u64);
-        let program = self.blobs.insert(job.program.clone()).map_err(|error| too_large(&error))?;
-        let inputs = self.blobs.insert(inputs).map_err(|error| too_large(&error))?;
+        let mut held = HeldBlobs::new(&self.blobs);
+        let program = held.insert(job.program.clone()).map_err(|error| too_large(&error))?;
+        let inputs = held.insert(inputs).map_err(|error| too_large(&error))?;
         let now = self.party.chain.tip().await?.time;
-        Ok(Demand {
+        let demand = Demand {
             magic: self.party.protocol().magic(),
             requester: self.party.party_key(),
             spec: JobSpec { program: program.0, inputs: inputs.0, kind: ProofKind::Exact },
@@ -212,7 +219,8 @@ impl Requester {
             max_price: job.max_price,
             expires: PosixMs(now.0.saturating_add(DEMAND_LIFE_MS)),
             nonce: random(),
-        })
+        };
+        Ok((demand, held))
     }
 
     async fn best_quote(
@@ -230,6 +238,10 @@ impl Requester {
                 let ask = AskQuote { demand: demand.clone() };
                 let signed = self.node.request(peer, &ask).await.map_err(|error| error.to_string())?;
                 let quote = signed.check(demand, now).map_err(|error| error.to_string())?;
+                if quote.run_ms > self.policy.max_run_ms {
+                    let (asked, most) = (quote.run_ms / 1000, self.policy.max_run_ms / 1000);
+                    return Err(format!("it asks for {asked} s to run the job, at most {most} s are allowed"));
+                }
                 match peer_id_of(&quote.provider.0) {
                     Ok(key_peer) if key_peer == peer => Ok::<_, String>(quote.clone()),
                     _ => Err("the quote is another node's".into()),
@@ -270,7 +282,7 @@ impl Requester {
             tip: self.policy.tip,
             lock_by,
             reveal_by,
-            deadline: earliest_deadline(reveal_by),
+            deadline: Agreement::earliest_deadline(reveal_by, self.policy.accept_window_ms),
             accept_window_ms: self.policy.accept_window_ms,
             nonce: random(),
         };
@@ -306,10 +318,19 @@ impl Requester {
         let until = party.chain.slots().at(agreement.lock_by);
         let terms = agreement.escrow_terms();
         let plan = lock_plan(party.protocol(), &terms, until)?;
+        let paying = party.chain.pay().await;
         let unsigned = party.chain.balance(&plan, &party.wallet).await?;
         let signed = unsigned.sign_with(&[&party.wallet]).finish().map_err(ChainError::from)?;
         party.journal.record(Kind::Lock, &agreement.hash().0, &signed.cbor).await?;
-        let id = party.chain.send(&signed).await?;
+        let id = signed.id;
+        if let Err(error) = party.chain.send(&signed).await {
+            if !error.is_transient() {
+                return Err(error.into());
+            }
+            // It may have been taken all the same, so what follows waits until it is there or can no longer come.
+            tracing::warn!(%id, %error, "it is not clear whether the lock was taken");
+        }
+        drop(paying);
         drop(events.send(RequesterEvent::LockSent(id)));
         let escrow = OutPoint { tx: id, index: 0 };
         let expected = escrow_output(party.protocol(), &terms)?;
@@ -321,7 +342,15 @@ impl Requester {
         let told = async {
             let peer = peer_id_of(&agreement.provider.0).map_err(|error| error.to_string())?;
             let locked = Locked { agreement: agreement.hash().0, escrow: escrow.to_bytes() };
-            self.node.request(peer, &locked).await.map_err(|error| error.to_string())
+            let mut answer = self.node.request(peer, &locked).await;
+            for _ in 1..TELL_TRIES {
+                if answer.is_ok() {
+                    break;
+                }
+                tokio::time::sleep(CLOSE_RETRY).await;
+                answer = self.node.request(peer, &locked).await;
+            }
+            answer.map_err(|error| error.to_string())
         };
         if let Err(error) = told.await {
             // The money comes back at the deadline whatever the provider does.
@@ -343,13 +372,10 @@ impl Requester {
         loop {
             let state = job.state.borrow().clone();
             shown.report(&state, events);
-            let look = chain.poll("the escrow's state", Limit::Never, async |tip| {
-                Ok(Some((tip.time, chain.output(&escrow).await?)))
-            });
-            let (now, output) = look.await?;
-            if let OutputState::Spent { by, .. } = output {
+            if let OutputState::Spent { by, .. } = output_state(chain, escrow).await {
                 return self.closing(job, escrow, by).await;
             }
+            let now = chain_time(chain).await;
             match self.try_to_close(job, &state, now, &mut timing).await {
                 Ok(Some(id)) => drop(events.send(RequesterEvent::CloseSent(id))),
                 Ok(None) => {}
@@ -394,7 +420,8 @@ impl Requester {
         let cbor = self.party.chain.transaction_cbor(&by).await?;
         let cbor = cbor.ok_or_else(|| wrong(format!("transaction {by} spent it and cannot be read")))?;
         let datum = job.agreement.agreement.escrow_terms().datum;
-        let closing = read_closing(self.party.protocol(), &cbor, escrow, &datum).map_err(|error| wrong(error.to_string()))?;
+        let closing =
+            read_closing(self.party.protocol(), &cbor, escrow, &datum).map_err(|error| wrong(error.to_string()))?;
         Ok((by, closing))
     }
 }
@@ -446,9 +473,9 @@ fn router(jobs: &OpenJobs, blobs: &BlobStore) -> Router {
             let answer = take_commitment(&commit, &message);
             async move { answer }
         })
-        .on(move |_: Caller, message: RevealResult| {
-            let answer = take_reveal(&reveal, &message);
-            async move { answer }
+        .on(move |caller: Caller, message: RevealResult| {
+            let jobs = reveal.clone();
+            async move { take_reveal(&jobs, &caller, message).await }
         })
         .on(move |_: Caller, message: Findings| {
             let answer = findings.take_findings(&message);
@@ -462,7 +489,8 @@ fn router(jobs: &OpenJobs, blobs: &BlobStore) -> Router {
 }
 
 fn take_commitment(jobs: &OpenJobs, message: &Commit) -> Result<Noted, Refusal> {
-    let commitment = Commitment::from_bytes(&message.commitment).map_err(|error| Refusal::rejected(error.to_string()))?;
+    let commitment =
+        Commitment::from_bytes(&message.commitment).map_err(|error| Refusal::rejected(error.to_string()))?;
     let job = jobs.get(&commitment.binding().outpoint)?;
     if commitment.provider().0 != job.agreement.agreement.provider.0
         || commitment.binding() != &job.docket.subject().binding
@@ -475,16 +503,27 @@ fn take_commitment(jobs: &OpenJobs, message: &Commit) -> Result<Noted, Refusal> 
     Ok(Noted)
 }
 
-fn take_reveal(jobs: &OpenJobs, message: &RevealResult) -> Result<Noted, Refusal> {
+async fn take_reveal(jobs: &OpenJobs, caller: &Caller, message: RevealResult) -> Result<Noted, Refusal> {
     let job = jobs.get(&message.escrow)?;
-    let rejected = |error: &dyn std::fmt::Display| Refusal::rejected(error.to_string());
-    let reveal = Reveal::from_bytes(&message.reveal).map_err(|error| rejected(&error))?;
-    let commitment = job.state.borrow().commitment.clone();
+    let provider = job.agreement.agreement.provider.0;
+    if caller.public_key().ok() != Some(provider) {
+        return Err(Refusal::rejected("only the provider of a job reveals its result"));
+    }
+    let (commitment, opened) = {
+        let state = job.state.borrow();
+        (state.commitment.clone(), state.opened.is_some())
+    };
+    if opened {
+        return Ok(Noted);
+    }
     let commitment = commitment.ok_or_else(|| Refusal::rejected("a reveal came before its commitment"))?;
-    let provider = PublicKey(job.agreement.agreement.provider.0);
-    let opened = commitment
-        .open(&provider, &job.docket.subject().binding, &reveal)
-        .map_err(|error| rejected(&error))?;
+    let binding = job.docket.subject().binding;
+    let open = move || {
+        let reveal = Reveal::from_bytes(&message.reveal).map_err(|error| error.to_string())?;
+        commitment.open(&PublicKey(provider), &binding, &reveal).map_err(|error| error.to_string())
+    };
+    let opened = tokio::task::spawn_blocking(open).await;
+    let opened = opened.map_err(|_| Refusal::failed("reading the reveal was aborted"))?.map_err(Refusal::rejected)?;
     job.state.send_modify(|state| {
         state.opened.get_or_insert_with(|| Arc::new(opened));
     });

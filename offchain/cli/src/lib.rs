@@ -3,6 +3,6 @@
 pub mod accounts;
 pub mod cli;
 pub mod demo;
-pub mod devnet;
 pub mod device;
+pub mod devnet;
 pub mod world;

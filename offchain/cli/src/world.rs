@@ -11,7 +11,7 @@ use ed25519_dalek::SigningKey;
 use nunet_agent::PartyConfig;
 use nunet_chain::{Chain, Limit, Wallet, submit_plan};
 use nunet_contracts::{
-    Committee, CommitteeDatum, Deployment, MemberKey, Protocol, TxPlan,
+    Committee, CommitteeDatum, Deployment, MemberKey, Ntx, Protocol, TxPlan,
     transactions::{create_committee, publish_scripts},
 };
 use nunet_devnet::{Devnet, DevnetConfig};
@@ -26,6 +26,8 @@ use crate::accounts::{Accounts, Role};
 pub const MEMBERS: usize = 5;
 /// How many of them must agree.
 pub const THRESHOLD: u8 = 3;
+/// The least fee for which members check a job.
+pub const MIN_FEE: Ntx = Ntx(100_000);
 /// How often the chain is looked at for a transaction that must come into a block.
 const BLOCK_POLLS: u32 = 100;
 
@@ -75,6 +77,7 @@ impl World {
                 protocol: self.deployment.protocol.clone(),
                 committee: self.committee.clone(),
                 journal: self.journal(&format!("member-{index}")).await?,
+                min_fee: MIN_FEE,
             };
             let member = Member::start(config).await?;
             for earlier in &members {

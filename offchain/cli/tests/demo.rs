@@ -113,7 +113,8 @@ async fn tampering_with_any_partys_money_breaks_conservation() {
 fn the_labels_are_onnxruntimes() {
     let digits = demo::Digits::load().unwrap();
     let model = nunet_compute::Model::load(digits.model).unwrap();
-    let outputs = model.prepare(std::slice::from_ref(&digits.images)).unwrap().run(&mut nunet_compute::NoTrace).unwrap();
+    let outputs =
+        model.prepare(std::slice::from_ref(&digits.images)).unwrap().run(&mut nunet_compute::NoTrace).unwrap();
     let reference: &[u8] = include_bytes!("../../compute/fixtures/digits/onnxruntime.npy");
     let reference: Tensor = npy::read("label", reference).unwrap();
     let (ours, theirs) = (outputs[0].to_i64().unwrap(), reference.to_i64().unwrap());

@@ -11,14 +11,20 @@ use crate::{
     signing::{self, BadSignature, Message, PartyKey},
 };
 
-/// The least time between reveal and deadline: room for the committee to judge and for a settlement to be made.
+/// The least time between the end of the accept window and the deadline, in milliseconds: room for the committee to
+/// judge and for a settlement to be made.
 pub const MIN_SETTLE_TIME_MS: u64 = 60 * 60 * 1000;
+/// The longest accept window, in milliseconds: members must not be kept from judging.
+pub const MAX_ACCEPT_WINDOW_MS: u64 = 10 * 60 * 1000;
 
 /// Why an agreement must not be signed, or trusted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AgreementError {
     /// Reveal too close to the deadline, or times out of order.
-    #[error("the times are out of order: lock by {lock_by}, reveal by {reveal_by} and an hour before the deadline {deadline}")]
+    #[error(
+        "the times are out of order: lock by {lock_by}, reveal by {reveal_by}, and an hour after the accept window the \
+         deadline {deadline}"
+    )]
     Times {
         /// Lock time, POSIX ms.
         lock_by: u64,
@@ -27,6 +33,9 @@ pub enum AgreementError {
         /// Deadline.
         deadline: u64,
     },
+    /// Members would be kept from judging.
+    #[error("an accept window of {0} ms is too long; at most {MAX_ACCEPT_WINDOW_MS} ms are allowed")]
+    AcceptWindow(u64),
     /// A bond without lovelace for its return.
     #[error("a bond needs a carry: the provider's payout must hold lovelace")]
     BondWithoutCarry,
@@ -127,8 +136,12 @@ impl Agreement {
 
     /// What must hold whoever looks at it: order of times, carry with a bond.
     pub fn check(&self) -> Result<(), AgreementError> {
-        let settled = self.reveal_by.0.checked_add(MIN_SETTLE_TIME_MS).is_some_and(|time| time <= self.deadline.0);
-        if self.lock_by >= self.reveal_by || !settled {
+        if self.accept_window_ms > MAX_ACCEPT_WINDOW_MS {
+            return Err(AgreementError::AcceptWindow(self.accept_window_ms));
+        }
+        if self.lock_by >= self.reveal_by
+            || self.deadline < Self::earliest_deadline(self.reveal_by, self.accept_window_ms)
+        {
             return Err(AgreementError::Times {
                 lock_by: self.lock_by.0,
                 reveal_by: self.reveal_by.0,
@@ -139,6 +152,11 @@ impl Agreement {
             return Err(AgreementError::BondWithoutCarry);
         }
         Ok(())
+    }
+
+    /// The first deadline that leaves time to accept, to judge and to settle; beyond all times when there is none.
+    pub fn earliest_deadline(reveal_by: PosixMs, accept_window_ms: u64) -> PosixMs {
+        PosixMs(reveal_by.0.saturating_add(accept_window_ms).saturating_add(MIN_SETTLE_TIME_MS))
     }
 
     /// The escrow that this agreement asks for.
@@ -231,8 +249,8 @@ mod tests {
             tip: Lovelace(1_800_000),
             lock_by: PosixMs(1_000),
             reveal_by: PosixMs(2_000),
-            deadline: PosixMs(2_000 + MIN_SETTLE_TIME_MS),
-            accept_window_ms: 1_000,
+            deadline: PosixMs(2_500 + MIN_SETTLE_TIME_MS),
+            accept_window_ms: 500,
             nonce: [9; 16],
         }
     }
@@ -245,10 +263,10 @@ mod tests {
     #[test]
     fn the_signed_bytes_do_not_change() {
         let hash = agreement().hash();
-        assert_eq!(hash.to_string(), GOLDEN, "what is signed is fixed from the first day");
+        // Computed from the definition by another program, over the fields as laid out in `Agreement::hash`.
+        let golden = "d533383a0c8ea12d886ea83ad7b85eee3bdb328e825a3b41944131687153ba9d";
+        assert_eq!(hash.to_string(), golden, "what is signed is fixed from the first day");
     }
-
-    const GOLDEN: &str = "";
 
     #[test]
     fn both_signatures_are_needed() {
@@ -258,7 +276,9 @@ mod tests {
         assert!(matches!(swapped.check(), Err(AgreementError::Signature(_))));
         let mut one = signed(agreement());
         one.provider = one.requester;
-        assert!(matches!(one.check(), Err(AgreementError::Signature(BadSignature { key, .. })) if key == one.agreement.provider));
+        assert!(
+            matches!(one.check(), Err(AgreementError::Signature(BadSignature { key, .. })) if key == one.agreement.provider)
+        );
     }
 
     #[test]
@@ -302,8 +322,12 @@ mod tests {
         backwards.lock_by = backwards.reveal_by;
         assert!(matches!(backwards.check(), Err(AgreementError::Times { .. })));
         let mut huge = agreement();
-        huge.reveal_by.0 = u64::MAX;
+        huge.reveal_by.0 = u64::MAX - 1;
         assert!(matches!(huge.check(), Err(AgreementError::Times { .. })));
+        let mut stalled = agreement();
+        stalled.accept_window_ms = MAX_ACCEPT_WINDOW_MS + 1;
+        stalled.deadline.0 = u64::MAX;
+        assert_eq!(stalled.check(), Err(AgreementError::AcceptWindow(MAX_ACCEPT_WINDOW_MS + 1)));
     }
 
     #[test]

@@ -15,7 +15,7 @@ mod demand;
 mod quote;
 mod signing;
 
-pub use agreement::{Agreement, AgreementError, MIN_SETTLE_TIME_MS, SignedAgreement};
+pub use agreement::{Agreement, AgreementError, MAX_ACCEPT_WINDOW_MS, MIN_SETTLE_TIME_MS, SignedAgreement};
 pub use demand::{Demand, JobSpec};
 pub use quote::{Quote, QuoteError, SignedQuote};
 pub use signing::{BadSignature, PartyKey};

@@ -106,3 +106,78 @@ impl SignedQuote {
         Ok(quote)
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use nunet_ledger::{Credential, KeyHash, NetworkMagic};
+    use nunet_proof::ProofKind;
+
+    use super::*;
+    use crate::demand::JobSpec;
+
+    fn demand() -> Demand {
+        Demand {
+            magic: NetworkMagic::DEVNET,
+            requester: PartyKey([1; 32]),
+            spec: JobSpec { program: [2; 32], inputs: [3; 32], kind: ProofKind::Exact },
+            program_bytes: 10,
+            input_bytes: 20,
+            max_price: Ntx(1_000),
+            expires: PosixMs(5_000),
+            nonce: [4; 16],
+        }
+    }
+
+    fn quote(key: &SigningKey) -> Quote {
+        Quote {
+            demand: demand().hash(),
+            provider: PartyKey(key.verifying_key().to_bytes()),
+            payout: Address::new(0, Credential::Key(KeyHash([5; 28])), None),
+            price: Ntx(1_000),
+            bond: Ntx(0),
+            run_ms: 60_000,
+            expires: PosixMs(4_000),
+        }
+    }
+
+    #[test]
+    fn a_quote_counts_for_its_demand_price_and_time_only() {
+        let key = SigningKey::from_bytes(&[6; 32]);
+        let good = quote(&key).sign(&key);
+        assert_eq!(good.check(&demand(), PosixMs(3_999)), Ok(&good.quote));
+        assert_eq!(good.check(&demand(), PosixMs(4_000)), Err(QuoteError::Expired));
+        let other = Demand { nonce: [0; 16], ..demand() };
+        assert_eq!(good.check(&other, PosixMs(0)), Err(QuoteError::OtherDemand));
+        let dear = Quote { price: Ntx(1_001), ..quote(&key) }.sign(&key);
+        assert!(matches!(dear.check(&demand(), PosixMs(0)), Err(QuoteError::TooDear { .. })));
+        let somebody = SigningKey::from_bytes(&[7; 32]);
+        assert!(matches!(quote(&key).sign(&somebody).check(&demand(), PosixMs(0)), Err(QuoteError::Signature(_))));
+    }
+
+    #[test]
+    fn every_field_of_a_quote_is_under_the_signature() {
+        let key = SigningKey::from_bytes(&[6; 32]);
+        let changes: [fn(&mut Quote); 4] = [
+            |quote| quote.payout = Address::new(0, Credential::Key(KeyHash([9; 28])), None),
+            |quote| quote.price.0 -= 1,
+            |quote| quote.bond.0 += 1,
+            |quote| quote.run_ms += 1,
+        ];
+        for change in changes {
+            let mut forged = quote(&key).sign(&key);
+            change(&mut forged.quote);
+            assert!(matches!(forged.check(&demand(), PosixMs(0)), Err(QuoteError::Signature(_))));
+        }
+    }
+
+    #[test]
+    fn quotes_and_demands_travel() {
+        let key = SigningKey::from_bytes(&[6; 32]);
+        let signed = quote(&key).sign(&key);
+        let bytes = minicbor::to_vec(&signed).unwrap();
+        assert_eq!(minicbor::decode::<SignedQuote>(&bytes).unwrap(), signed);
+        let bytes = minicbor::to_vec(demand()).unwrap();
+        assert_eq!(minicbor::decode::<Demand>(&bytes).unwrap().hash(), demand().hash());
+    }
+}

@@ -112,9 +112,16 @@ pub struct BlobStore {
 
 #[derive(Debug)]
 struct Stored {
-    blobs: HashMap<BlobHash, Arc<[u8]>>,
+    blobs: HashMap<BlobHash, Kept>,
     used: usize,
     capacity: usize,
+}
+
+/// A blob, and how often it was inserted more than removed.
+#[derive(Debug)]
+struct Kept {
+    bytes: Arc<[u8]>,
+    holders: usize,
 }
 
 impl BlobStore {
@@ -124,8 +131,8 @@ impl BlobStore {
         Self { inner: Arc::new(Mutex::new(Stored { blobs: HashMap::new(), used: 0, capacity })) }
     }
 
-    /// Keeps the bytes under their name. Nothing is thrown out for them: evidence must stay as long as it may be asked
-    /// for, and only its owner knows how long.
+    /// Keeps the bytes under their name, until they were removed as often as inserted. Nothing is thrown out for them:
+    /// evidence must stay as long as it may be asked for, and only its owners know how long.
     ///
     /// # Errors
     /// [`StoreFull`].
@@ -133,7 +140,8 @@ impl BlobStore {
         let bytes = bytes.into();
         let hash = BlobHash::of(&bytes);
         let mut stored = self.lock();
-        if stored.blobs.contains_key(&hash) {
+        if let Some(kept) = stored.blobs.get_mut(&hash) {
+            kept.holders += 1;
             return Ok(hash);
         }
         let (size, free, capacity) = (bytes.len(), stored.capacity - stored.used, stored.capacity);
@@ -141,22 +149,29 @@ impl BlobStore {
             return Err(StoreFull { size, free, capacity });
         }
         stored.used += size;
-        stored.blobs.insert(hash, bytes);
+        stored.blobs.insert(hash, Kept { bytes, holders: 1 });
         Ok(hash)
     }
 
     /// The blob's bytes.
     #[must_use]
     pub fn get(&self, hash: impl Into<BlobHash>) -> Option<Arc<[u8]>> {
-        self.lock().blobs.get(&hash.into()).cloned()
+        self.lock().blobs.get(&hash.into()).map(|kept| Arc::clone(&kept.bytes))
     }
 
-    /// Forgets a blob; true when it was there.
+    /// Takes back one insertion of a blob; true when it is gone now.
     pub fn remove(&self, hash: impl Into<BlobHash>) -> bool {
+        let hash = hash.into();
         let mut stored = self.lock();
-        let removed = stored.blobs.remove(&hash.into());
-        stored.used -= removed.as_ref().map_or(0, |bytes| bytes.len());
-        removed.is_some()
+        let Some(kept) = stored.blobs.get_mut(&hash) else { return false };
+        kept.holders -= 1;
+        if kept.holders > 0 {
+            return false;
+        }
+        let size = kept.bytes.len();
+        stored.blobs.remove(&hash);
+        stored.used -= size;
+        true
     }
 
     /// How many bytes the blobs have together.
@@ -215,6 +230,8 @@ mod tests {
         let first = store.insert(vec![1; 6]).unwrap();
         assert_eq!(store.insert(vec![1; 6]), Ok(first), "the same blob takes no room again");
         assert_eq!(store.insert(vec![2; 6]), Err(StoreFull { size: 6, free: 4, capacity: 10 }));
+        assert!(!store.remove(first), "who inserted it first still needs it");
+        assert!(store.get(first).is_some());
         assert!(store.remove(first) && !store.remove(first));
         assert_eq!(store.used(), 0);
         store.insert(vec![2; 10]).unwrap();

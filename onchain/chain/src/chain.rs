@@ -253,7 +253,8 @@ impl Chain {
         self.inner.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) async fn pay(&self) -> tokio::sync::MutexGuard<'_, ()> {
+    /// Held while a transaction is balanced, signed and sent, so that two never choose the same funds.
+    pub async fn pay(&self) -> tokio::sync::MutexGuard<'_, ()> {
         self.inner.paying.lock().await
     }
 

@@ -18,7 +18,9 @@ pub const BLUEPRINT: &str = include_str!("../../../validators/plutus.json");
 #[derive(Debug, thiserror::Error)]
 pub enum ProtocolError {
     /// The checked-in blueprint cannot be read: a build mistake.
-    #[error("validators/plutus.json: {0}; rebuild it with NUNET_BLESS=1 cargo test -p nunet-contracts --test blueprint")]
+    #[error(
+        "validators/plutus.json: {0}; rebuild it with NUNET_BLESS=1 cargo test -p nunet-contracts --test blueprint"
+    )]
     Blueprint(String),
     /// A datum or output is not what the protocol needs.
     #[error(transparent)]
@@ -150,7 +152,11 @@ impl Protocol {
     }
 
     /// Reads a committee's output, trusting nothing about it.
-    pub fn read_committee(&self, outpoint: OutPoint, output: &TxOut) -> Result<(CommitteeId, CommitteeDatum), ProtocolError> {
+    pub fn read_committee(
+        &self,
+        outpoint: OutPoint,
+        output: &TxOut,
+    ) -> Result<(CommitteeId, CommitteeDatum), ProtocolError> {
         let wrong = |problem: String| ProtocolError::WrongOutput { outpoint, expected: "a committee", problem };
         if output.address != self.committee_address() {
             return Err(wrong(format!("it is at {}, not at {}", output.address, self.committee_address())));
@@ -181,9 +187,10 @@ pub struct Deployment {
 impl Deployment {
     /// Checks that the outputs carry the scripts of `protocol`.
     pub fn new(protocol: Protocol, stub: (OutPoint, TxOut), logic: (OutPoint, TxOut)) -> Result<Self, ProtocolError> {
-        for ((outpoint, output), script, expected) in
-            [(&stub, &protocol.stub, "the stub's reference script"), (&logic, &protocol.logic, "the logic's reference script")]
-        {
+        for ((outpoint, output), script, expected) in [
+            (&stub, &protocol.stub, "the stub's reference script"),
+            (&logic, &protocol.logic, "the logic's reference script"),
+        ] {
             if output.reference_script.as_ref() != Some(script) {
                 let problem = format!("it does not carry script {}", script.hash());
                 return Err(ProtocolError::WrongOutput { outpoint: *outpoint, expected, problem });

@@ -111,16 +111,15 @@ fn spend_through_logic(deployment: &Deployment, escrows: &[&Escrow], action: &Jo
 }
 
 /// A payout: exactly this NTX, at least this lovelace, raised to the ledger's minimum.
-fn payout(
+pub fn payout(
     protocol: &Protocol,
     params: &ProtocolParameters,
     address: Address,
     ntx: Ntx,
     lovelace: Lovelace,
 ) -> Result<TxOut, PlanError> {
-    let value = Value::lovelace_only(lovelace)
-        .with(protocol.ntx().clone(), ntx.0)
-        .ok_or(PlanError::Overflow("a payout"))?;
+    let value =
+        Value::lovelace_only(lovelace).with(protocol.ntx().clone(), ntx.0).ok_or(PlanError::Overflow("a payout"))?;
     let mut output = TxOut::new(address, value);
     // A larger amount can need a longer encoding and so a larger minimum; it settles within two rounds.
     loop {

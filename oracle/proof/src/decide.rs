@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     binding::Binding,
-    check::Finding,
+    check::FindingCode,
     hash::{Hash32, SignedFields},
     key::PublicKey,
     transcript::{Found, Subject, Transcript},
@@ -150,7 +150,7 @@ pub enum NoDecision {
 /// |---|---|---|
 /// | accepted | price | 0 |
 /// | wrong result, at the same place | 0 | bond |
-/// | no reveal or bad opening, counted together (bad opening only when the threshold found that) | 0 | bond |
+/// | no reveal or bad opening, counted together as no reveal | 0 | bond |
 ///
 /// # Errors
 /// [`NoDecision`] says who or what stands in the way.
@@ -166,9 +166,9 @@ pub fn decide(
     for transcript in agreed.values() {
         *votes.entry(transcript.found).or_default() += 1;
     }
-    // Whether a bad reveal or none reached a member is up to the provider: it must not be able to split the votes.
-    let bad = votes.get(&Found::bad_opening()).copied().unwrap_or(0);
-    if bad < threshold && votes.remove(&Found::bad_opening()).is_some() {
+    // Whether a bad reveal or none reached a member is up to the provider: it must not be able to split the votes, nor
+    // to make two sets of the same transcripts decide differently.
+    if let Some(bad) = votes.remove(&Found::bad_opening()) {
         *votes.entry(Found::no_reveal()).or_default() += bad;
     }
     let mut enough = votes.iter().filter(|(_, count)| **count >= threshold).map(|(found, _)| *found);
@@ -178,15 +178,15 @@ pub fn decide(
     if enough.next().is_some() {
         return Err(NoDecision::Ambiguous { threshold });
     }
-    let (paid, slashed) = amounts(found.finding(), terms);
+    let (paid, slashed) = amounts(found.finding().code(), terms);
     Ok(Decision { found, paid, slashed, transcripts: set_hash(&agreed) })
 }
 
 /// What a finding costs and earns: paid of the price, slashed of the bond.
-pub(crate) fn amounts(finding: Finding, terms: &Terms) -> (u64, u64) {
+pub fn amounts(finding: FindingCode, terms: &Terms) -> (u64, u64) {
     match finding {
-        Finding::Accepted => (terms.price, 0),
-        Finding::WrongResult { .. } | Finding::BadOpening | Finding::NoReveal => (0, terms.bond),
+        FindingCode::Accepted => (terms.price, 0),
+        FindingCode::WrongResult | FindingCode::BadOpening | FindingCode::NoReveal => (0, terms.bond),
     }
 }
 

@@ -58,7 +58,7 @@ impl SignedOutcome {
     /// What a transcript says, with the amounts that its finding gives under the escrow's terms.
     pub fn of_transcript(transcript: &Transcript, terms: &Terms) -> Self {
         let found = transcript.found();
-        let (paid, slashed) = amounts(found.finding(), terms);
+        let (paid, slashed) = amounts(found.finding().code(), terms);
         Self {
             member: *transcript.member(),
             magic: transcript.subject().binding.magic,

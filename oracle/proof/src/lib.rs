@@ -38,7 +38,7 @@ mod wire;
 pub use binding::Binding;
 pub use check::{Finding, FindingCode, ProofKind, Where, check_exact};
 pub use commit::{Commitment, MAX_COMMITMENT_BYTES, MAX_REVEAL_BYTES, Opened, OpeningError, Reveal, Salt};
-pub use decide::{Committee, CommitteeError, Decision, MAX_MEMBERS, NoDecision, Terms, decide};
+pub use decide::{Committee, CommitteeError, Decision, MAX_MEMBERS, NoDecision, Terms, amounts, decide};
 pub use equivocation::{Equivocation, SignedOutcome, equivocation};
 pub use evidence::{
     EVIDENCE_LEAF_BYTES, EvidenceError, EvidenceLeaf, EvidenceTree, MAX_EVIDENCE_LEAVES, verify_evidence,

@@ -10,7 +10,9 @@ pub mod member;
 pub mod messages;
 pub mod ruling;
 
-pub use escrow::{EscrowError, is_exact_escrow, is_unspent, wait_for_escrow};
+pub use escrow::{
+    ESCROW_DEPTH, EscrowError, chain_time, is_exact_escrow, is_spent, output_state, wait_for_escrow, wait_until,
+};
 pub use journal::{Journal, JournalError, Kind};
 pub use member::{Member, MemberConfig, MemberError};
 pub use ruling::{Docket, Judgement, RulingError, Rulings};

@@ -3,47 +3,57 @@
 //! For each escrow one task goes from notice to ruling:
 //!
 //! ```text
-//!  notice → escrow exactly right on chain → commitment, reveal (or none by the reveal time) → accept window
-//!         → own execution → transcript, journalled → exchanged → proposal → ruling, journalled → sent
+//!  notice → escrow exactly right on chain → program and inputs fetched
+//!         → commitment, reveal (or none by the reveal time) → accept window → own execution
+//!         → transcript, journalled → exchanged → proposal → ruling, journalled → sent until the escrow is spent
 //! ```
 
 use std::{
     collections::{BTreeMap, HashMap},
+    fmt::Display,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use ed25519_dalek::SigningKey;
 use minicbor::bytes::ByteVec;
-use nunet_chain::Chain;
+use nunet_chain::{Chain, OutputState};
 use nunet_compute::Model;
-use nunet_contracts::{Committee, MemberKey, Protocol, transactions::escrow_output};
-use nunet_ledger::{OutPoint, TxOut};
+use nunet_contracts::{Committee, MemberKey, Ntx, Protocol, transactions::escrow_output};
+use nunet_ledger::{OutPoint, PosixMs};
 use nunet_market::Agreement;
 use nunet_p2p::{Caller, Multiaddr, Node, NodeConfig, PeerId, Refusal, Request, Router, blob::fetch_blob, peer_id_of};
 use nunet_proof::{
-    Commitment, Finding, Found, Opened, ProofKind, PublicKey, Reveal, RunResult, Timing, Transcript, execute, model_root,
+    Commitment, EvidenceLeaf, Finding, Found, Opened, ProofKind, PublicKey, Reveal, RunResult, Timing, Transcript,
+    execute, model_root,
 };
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    escrow::{EscrowError, is_unspent, wait_for_escrow},
+    escrow::{ESCROW_DEPTH, chain_time, is_exact_escrow, is_spent, wait_until},
     journal::{Journal, JournalError, Kind},
     messages::{Commit, Findings, JobNotice, Noted, Propose, RevealResult, Ruling},
-    ruling::{Docket, Rulings},
+    ruling::{Docket, RulingError, Rulings},
 };
 
-/// The most jobs that a member follows at a time.
+/// The most jobs that a member follows at a time. Each has its money on chain, so filling the table costs fees.
 const MAX_CASES: usize = 1024;
 /// The most bytes of a program, and of all inputs together, that a member fetches.
 const MAX_BLOB_BYTES: usize = 256 * 1024 * 1024;
+/// The longest pause between two tries to fetch program and inputs.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// How long a proposer has before it is the next member's turn.
 const PROPOSER_TURN: Duration = Duration::from_secs(5);
 /// How long a proposer waits for the transcripts that are still missing once it could already propose.
 const STRAGGLERS: Duration = Duration::from_millis(1_500);
 /// How long a proposal waits for this member's own check before it is answered with "busy".
-const OWN_CHECK: Duration = Duration::from_secs(50);
+const OWN_CHECK: Duration = Duration::from_secs(2);
+/// The longest pause between two times that a settled verdict is sent to the parties.
+const LONGEST_REMINDER: Duration = Duration::from_secs(60);
+/// A member that began to watch a job this close to its reveal time (in milliseconds) may have missed the reveal, and
+/// does not say that there was none.
+const WATCHED_LONG_ENOUGH_MS: u64 = 60_000;
 
 /// What a member needs to run.
 pub struct MemberConfig {
@@ -59,6 +69,8 @@ pub struct MemberConfig {
     pub committee: Committee,
     /// Where outcomes are written down before they are sent.
     pub journal: Journal,
+    /// The least committee fee for which this member checks a job.
+    pub min_fee: Ntx,
 }
 
 /// Why a member cannot start.
@@ -89,20 +101,20 @@ impl Member {
         }
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
-        let (node_sender, node) = watch::channel(None);
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let shared = Arc::new(Shared {
             key: config.key,
             chain: config.chain,
             protocol: config.protocol,
             committee: config.committee,
             journal: config.journal,
-            node,
+            min_fee: config.min_fee,
             cases: Mutex::default(),
+            executions: Semaphore::new(cores),
             stop: stop.clone(),
             tasks: tasks.clone(),
         });
         let node = router(&shared).start(node_config).await?;
-        node_sender.send_replace(Some(node.clone()));
         Ok(Self { node, stop, tasks })
     }
 
@@ -131,17 +143,21 @@ struct Shared {
     protocol: Protocol,
     committee: Committee,
     journal: Journal,
-    node: watch::Receiver<Option<Node>>,
+    min_fee: Ntx,
     cases: Mutex<HashMap<OutPoint, Arc<Case>>>,
+    /// Jobs that run at the same time, one per core.
+    executions: Semaphore,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
 
 /// One job before the committee, as this member knows it.
 struct Case {
+    node: Node,
     agreement: Agreement,
-    expected: TxOut,
     docket: Docket,
+    /// The chain's time when this member began to watch.
+    since: PosixMs,
     progress: watch::Sender<Progress>,
 }
 
@@ -153,6 +169,12 @@ struct Progress {
     own: Option<Transcript>,
     transcripts: BTreeMap<PublicKey, Transcript>,
     rulings: Rulings,
+}
+
+/// Program and inputs of a job.
+struct Material {
+    program: Vec<u8>,
+    inputs: Vec<u8>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -168,51 +190,58 @@ fn opened_nothing(found: &Found) -> bool {
     matches!(found.finding(), Finding::NoReveal | Finding::BadOpening)
 }
 
+fn rejected(error: impl Display) -> Refusal {
+    Refusal::rejected(error.to_string())
+}
+
 fn router(shared: &Arc<Shared>) -> Router {
-    let on = |shared: &Arc<Shared>| Arc::clone(shared);
-    let (notice, commit, reveal) = (on(shared), on(shared), on(shared));
-    let (findings, proposal, ruling) = (on(shared), on(shared), on(shared));
+    let (notice, commit, reveal) = (Arc::clone(shared), Arc::clone(shared), Arc::clone(shared));
+    let (findings, proposal, ruling) = (Arc::clone(shared), Arc::clone(shared), Arc::clone(shared));
     Router::new()
-        .on(move |_: Caller, message: JobNotice| {
+        .on(move |caller: Caller, message: JobNotice| {
             let shared = Arc::clone(&notice);
-            async move { shared.take_notice(&message) }
+            async move { shared.take_notice(caller.node, message).await }
         })
         .on(move |_: Caller, message: Commit| {
-            let shared = Arc::clone(&commit);
-            async move { shared.take_commitment(&message) }
+            let answer = commit.take_commitment(&message);
+            async move { answer }
         })
-        .on(move |_: Caller, message: RevealResult| {
+        .on(move |caller: Caller, message: RevealResult| {
             let shared = Arc::clone(&reveal);
-            async move { shared.take_reveal(&message) }
+            async move { shared.take_reveal(&caller, message).await }
         })
         .on(move |_: Caller, message: Findings| {
-            let shared = Arc::clone(&findings);
-            async move { shared.take_findings(&message) }
+            let answer = findings.take_findings(&message);
+            async move { answer }
         })
-        .on(move |_: Caller, message: Propose| {
+        .on(move |caller: Caller, message: Propose| {
             let shared = Arc::clone(&proposal);
-            async move { shared.rule_on(&message).await }
+            async move { shared.rule_on(&caller, &message).await }
         })
         .on(move |_: Caller, message: Ruling| {
-            let shared = Arc::clone(&ruling);
-            async move { shared.take_ruling(&message) }
+            let answer = ruling.take_ruling(&message);
+            async move { answer }
         })
 }
 
 impl Shared {
     fn case(&self, escrow: &[u8; 34]) -> Result<Arc<Case>, Refusal> {
         let escrow = OutPoint::from_bytes(*escrow);
-        lock(&self.cases)
-            .get(&escrow)
-            .cloned()
-            .ok_or_else(|| Refusal::not_found(format!("no job with escrow {escrow} is known here; send its notice first")))
+        let case = lock(&self.cases).get(&escrow).cloned();
+        case.ok_or_else(|| {
+            Refusal::not_found(format!("no job with escrow {escrow} is known here; send its notice first"))
+        })
     }
 
-    fn take_notice(self: &Arc<Self>, notice: &JobNotice) -> Result<Noted, Refusal> {
-        let agreement = notice.agreement.check().map_err(|error| Refusal::rejected(error.to_string()))?;
+    /// Opens a case for a job whose money is on chain exactly as agreed. Nothing else can open one, so cases cost
+    /// money, and nobody can occupy somebody else's escrow with another agreement.
+    async fn take_notice(self: &Arc<Self>, node: Node, notice: JobNotice) -> Result<Noted, Refusal> {
+        let agreement = notice.agreement.check().map_err(rejected)?;
         let escrow = OutPoint::from_bytes(notice.escrow);
         if agreement.magic != self.protocol.magic() || agreement.logic != self.protocol.logic_hash() {
-            return Err(Refusal::rejected("the agreement is for another network or another version of the job validator"));
+            return Err(Refusal::rejected(
+                "the agreement is for another network or another version of the job validator",
+            ));
         }
         if agreement.committee != self.committee.id {
             return Err(Refusal::rejected(format!("the agreement names committee {}", agreement.committee)));
@@ -220,24 +249,48 @@ impl Shared {
         if agreement.spec.kind != ProofKind::Exact {
             return Err(Refusal::rejected("this member checks only proofs of kind exact"));
         }
-        let rejected = |error: &dyn std::fmt::Display| Refusal::rejected(error.to_string());
-        let expected = escrow_output(&self.protocol, &agreement.escrow_terms()).map_err(|error| rejected(&error))?;
-        let docket = Docket::new(agreement, escrow, &self.committee).map_err(|error| rejected(&error))?;
-        let mut cases = lock(&self.cases);
-        if let Some(known) = cases.get(&escrow) {
-            return if known.agreement == *agreement {
-                Ok(Noted)
-            } else {
-                Err(Refusal::rejected("another agreement is known for this escrow"))
-            };
+        if agreement.fee < self.min_fee {
+            return Err(Refusal::rejected(format!("this member's least fee is {}", self.min_fee)));
         }
-        if cases.len() >= MAX_CASES {
-            return Err(Refusal::busy("too many jobs are being checked; try another committee, or later"));
+        if self.knows(escrow, agreement)? {
+            return Ok(Noted);
         }
-        let case =
-            Arc::new(Case { agreement: agreement.clone(), expected, docket, progress: watch::Sender::default() });
-        cases.insert(escrow, Arc::clone(&case));
-        drop(cases);
+        let expected = escrow_output(&self.protocol, &agreement.escrow_terms()).map_err(rejected)?;
+        let docket = Docket::new(agreement, escrow, &self.committee).map_err(rejected)?;
+        let unreadable = |_| Refusal::busy("the chain cannot be read at the moment; send the notice again");
+        match self.chain.output(&escrow).await.map_err(unreadable)? {
+            OutputState::Unspent { output, .. } if !is_exact_escrow(&output, &expected) => {
+                let problem = format!("escrow {escrow}: address, value, datum or script are not as agreed");
+                return Err(Refusal::rejected(problem));
+            }
+            OutputState::Unspent { depth, .. } if depth >= ESCROW_DEPTH => {}
+            OutputState::Spent { .. } => return Err(Refusal::rejected(format!("escrow {escrow} is already spent"))),
+            OutputState::Unspent { .. } | OutputState::Unknown => {
+                return Err(Refusal::busy(format!("escrow {escrow} is not on chain yet; send the notice again")));
+            }
+        }
+        let since = self.chain.tip().await.map_err(unreadable)?.time;
+        let case = Case { node, agreement: agreement.clone(), docket, since, progress: watch::Sender::default() };
+        self.open(escrow, Arc::new(case))
+    }
+
+    /// Whether this job has a case already; an error when the table is full.
+    fn knows(&self, escrow: OutPoint, agreement: &Agreement) -> Result<bool, Refusal> {
+        let cases = lock(&self.cases);
+        match cases.get(&escrow) {
+            Some(known) if known.agreement == *agreement => Ok(true),
+            Some(_) => Err(Refusal::rejected("the escrow is another agreement's")),
+            None if cases.len() >= MAX_CASES => Err(Refusal::busy("too many jobs are being checked; try again later")),
+            None => Ok(false),
+        }
+    }
+
+    fn open(self: &Arc<Self>, escrow: OutPoint, case: Arc<Case>) -> Result<Noted, Refusal> {
+        // Two notices of one job can get here at the same time.
+        if self.knows(escrow, &case.agreement)? {
+            return Ok(Noted);
+        }
+        lock(&self.cases).insert(escrow, Arc::clone(&case));
         let shared = Arc::clone(self);
         self.tasks.spawn(async move {
             let stop = shared.stop.clone();
@@ -255,11 +308,10 @@ impl Shared {
     }
 
     fn take_commitment(&self, message: &Commit) -> Result<Noted, Refusal> {
-        let commitment =
-            Commitment::from_bytes(&message.commitment).map_err(|error| Refusal::rejected(error.to_string()))?;
+        let commitment = Commitment::from_bytes(&message.commitment).map_err(rejected)?;
         let case = self.case(&commitment.binding().outpoint)?;
-        if commitment.provider().0 != case.agreement.provider.0 || commitment.binding() != &case.docket.subject().binding
-        {
+        let binding = &case.docket.subject().binding;
+        if commitment.provider().0 != case.agreement.provider.0 || commitment.binding() != binding {
             return Err(Refusal::rejected("the commitment is not this provider's, or for another escrow"));
         }
         let mut accepted = true;
@@ -276,14 +328,29 @@ impl Shared {
         if accepted { Ok(Noted) } else { Err(Refusal::rejected("another commitment came first, and the first counts")) }
     }
 
-    fn take_reveal(&self, message: &RevealResult) -> Result<Noted, Refusal> {
+    async fn take_reveal(&self, caller: &Caller, message: RevealResult) -> Result<Noted, Refusal> {
         let case = self.case(&message.escrow)?;
-        let reveal = Reveal::from_bytes(&message.reveal).map_err(|error| Refusal::rejected(error.to_string()))?;
-        let Some(commitment) = case.progress.borrow().commitment.clone() else {
-            return Err(Refusal::rejected("a reveal came before its commitment; send the commitment first"));
+        let provider = case.agreement.provider.0;
+        // Only the provider can make this member hash megabytes.
+        if caller.public_key().ok() != Some(provider) {
+            return Err(Refusal::rejected("only the provider of a job reveals its result"));
+        }
+        let (commitment, opened) = {
+            let progress = case.progress.borrow();
+            (progress.commitment.clone(), progress.opened.is_some())
         };
-        let provider = PublicKey(case.agreement.provider.0);
-        match commitment.open(&provider, &case.docket.subject().binding, &reveal) {
+        if opened {
+            return Ok(Noted);
+        }
+        let commitment = commitment
+            .ok_or_else(|| Refusal::rejected("a reveal came before its commitment; send the commitment first"))?;
+        let binding = case.docket.subject().binding;
+        let open = move || {
+            let reveal = Reveal::from_bytes(&message.reveal).map_err(|error| error.to_string())?;
+            commitment.open(&PublicKey(provider), &binding, &reveal).map_err(|error| error.to_string())
+        };
+        let opening = tokio::task::spawn_blocking(open).await;
+        match opening.map_err(|_| Refusal::failed("reading the reveal was aborted"))? {
             Ok(opened) => {
                 case.progress.send_if_modified(|progress| {
                     let first = progress.opened.is_none();
@@ -292,145 +359,176 @@ impl Shared {
                 });
                 Ok(Noted)
             }
-            Err(error) => {
+            Err(problem) => {
                 case.progress.send_if_modified(|progress| {
                     progress.bad_reveal = true;
                     false
                 });
-                Err(Refusal::rejected(error.to_string()))
+                Err(Refusal::rejected(problem))
             }
         }
     }
 
     fn take_findings(&self, message: &Findings) -> Result<Noted, Refusal> {
-        let transcript =
-            Transcript::from_bytes(&message.transcript).map_err(|error| Refusal::rejected(error.to_string()))?;
+        let transcript = Transcript::from_bytes(&message.transcript).map_err(rejected)?;
         let case = self.case(&transcript.subject().binding.outpoint)?;
-        let transcript =
-            case.docket.read_transcript(&message.transcript).map_err(|error| Refusal::rejected(error.to_string()))?;
-        case.progress.send_modify(|progress| {
-            progress.transcripts.entry(*transcript.member()).or_insert(transcript);
-        });
+        case.note(case.docket.read_transcript(&message.transcript).map_err(rejected)?);
         Ok(Noted)
     }
 
     fn take_ruling(&self, message: &Ruling) -> Result<Noted, Refusal> {
-        let evidence = nunet_proof::EvidenceLeaf::from_bytes(&message.evidence)
+        let evidence = EvidenceLeaf::from_bytes(&message.evidence)
             .ok_or_else(|| Refusal::rejected("the ruling's evidence is no evidence leaf"))?;
         let case = self.case(&evidence.subject.binding.outpoint)?;
-        let (member, judgement) =
-            case.docket.read_ruling(message).map_err(|error| Refusal::rejected(error.to_string()))?;
-        case.progress.send_modify(|progress| progress.rulings.add(member, judgement, message.signature));
+        case.note_ruling(message).map_err(rejected)?;
         Ok(Noted)
     }
 
-    /// Answers a proposal with this member's ruling, if its own finding is what the proposed set decides.
-    async fn rule_on(&self, proposal: &Propose) -> Result<Ruling, Refusal> {
+    /// Answers another member's proposal with this member's ruling, if its own finding is what the set decides.
+    async fn rule_on(&self, caller: &Caller, proposal: &Propose) -> Result<Ruling, Refusal> {
         let case = self.case(&proposal.escrow)?;
-        let rejected = |error: &dyn std::fmt::Display| Refusal::rejected(error.to_string());
+        let member = caller.public_key().ok().map(MemberKey);
+        if member.and_then(|key| self.committee.datum.position(&key)).is_none() {
+            return Err(Refusal::rejected("only members of the committee propose"));
+        }
         let transcripts = proposal
             .transcripts
             .iter()
             .map(|bytes| case.docket.read_transcript(bytes))
             .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| rejected(&error))?;
+            .map_err(rejected)?;
+        for transcript in &transcripts {
+            case.note(transcript.clone());
+        }
         let mut progress = case.progress.subscribe();
         let own = match tokio::time::timeout(OWN_CHECK, progress.wait_for(|progress| progress.own.is_some())).await {
             Ok(Ok(progress)) => progress.own.clone(),
             _ => None,
         };
-        let Some(own) = own else {
-            return Err(Refusal::busy("this member's own check is not done yet"));
-        };
-        self.rule(&case, &own, &transcripts).await.map_err(|error| rejected(&error))
+        let own = own.ok_or_else(|| Refusal::busy("this member's own check is not done yet; propose again"))?;
+        self.rule(&case, &own, &transcripts).await.map_err(rejected)
     }
 
     /// Signs what a set of transcripts decides: journalled first, and never against the member's own finding.
-    async fn rule(&self, case: &Case, own: &Transcript, transcripts: &[Transcript]) -> Result<Ruling, FollowError> {
+    async fn rule(&self, case: &Case, own: &Transcript, transcripts: &[Transcript]) -> Result<Ruling, RuleError> {
         let (decision, judgement) = case.docket.judge(transcripts)?;
         // A provider chooses who sees its bad reveal, so "none" and "a bad one" are the same finding here.
         let agrees = decision.found == *own.found() || (opened_nothing(&decision.found) && opened_nothing(own.found()));
         if !agrees {
-            return Err(FollowError::Disagrees);
+            return Err(RuleError::Disagrees);
         }
         let outpoint = case.docket.escrow().to_bytes();
         self.journal.record(Kind::Outcome, &outpoint, &judgement.outcome()).await?;
         let ruling = judgement.sign(&self.key);
         let member = MemberKey(ruling.member);
-        case.progress.send_modify(|progress| progress.rulings.add(member, judgement, ruling.signature));
+        case.progress.send_modify(|progress| {
+            progress.rulings.add(member, judgement, ruling.signature);
+        });
         Ok(ruling)
     }
 
-    /// One case from notice to ruling.
+    /// One case from notice to the end of its escrow.
     async fn follow(self: &Arc<Self>, case: &Arc<Case>) -> Result<(), FollowError> {
-        wait_for_escrow(&self.chain, case.docket.escrow(), &case.expected, case.agreement.lock_by).await?;
-        let opened = self.wait_for_reveal(case).await?;
+        // Fetched before the reveal, so that a requester that has its result cannot keep members from checking it.
+        let (opened, early) = tokio::join!(self.wait_for_reveal(case), self.fetch_by_reveal_time(case));
         let started = now_ms();
         let found = match opened {
             Some(opened) => {
-                tokio::time::sleep(Duration::from_millis(case.agreement.accept_window_ms)).await;
-                self.check(case, opened).await?
+                let window = PosixMs(chain_time(&self.chain).await.0.saturating_add(case.agreement.accept_window_ms));
+                wait_until(&self.chain, window).await;
+                let material = match early {
+                    Some(material) => material,
+                    None => self.fetch_until_spent(case).await?,
+                };
+                self.check(material, opened).await?
+            }
+            None if case.since.0.saturating_add(WATCHED_LONG_ENOUGH_MS) > case.agreement.reveal_by.0 => {
+                return Err(FollowError::CameLate);
             }
             None if case.progress.borrow().bad_reveal => Found::bad_opening(),
             None => Found::no_reveal(),
         };
-        if !self.is_unspent(case).await? {
-            return Err(FollowError::Spent);
+        if is_spent(&self.chain, case.docket.escrow()).await {
+            return Ok(());
         }
         let own = self.own_transcript(case, found, Timing { started, finished: now_ms() }).await?;
-        case.progress.send_modify(|progress| {
-            progress.transcripts.insert(*own.member(), own.clone());
-            progress.own = Some(own.clone());
-        });
-        let findings = Findings { transcript: own.to_bytes() };
-        self.tell_everyone(case, &findings);
+        case.note(own.clone());
+        case.progress.send_modify(|progress| progress.own = Some(own.clone()));
         self.reach_ruling(case, &own).await
     }
 
-    async fn is_unspent(&self, case: &Case) -> Result<bool, FollowError> {
-        Ok(is_unspent(&self.chain, case.docket.escrow(), &case.expected).await?)
-    }
-
     /// The opened result, or `None` when the reveal time passed without one.
-    async fn wait_for_reveal(&self, case: &Case) -> Result<Option<Arc<Opened>>, FollowError> {
+    async fn wait_for_reveal(&self, case: &Case) -> Option<Arc<Opened>> {
         let mut progress = case.progress.subscribe();
         let revealed = async {
             let progress = progress.wait_for(|progress| progress.opened.is_some()).await;
             progress.map_or(None, |progress| progress.opened.clone())
         };
         tokio::select! {
-            opened = revealed => Ok(opened),
-            passed = self.chain.wait_until(case.agreement.reveal_by) => {
-                passed?;
-                Ok(case.progress.borrow().opened.clone())
-            }
+            opened = revealed => opened,
+            () = wait_until(&self.chain, case.agreement.reveal_by) => case.progress.borrow().opened.clone(),
         }
     }
 
-    /// Fetches program and inputs by hash and repeats the whole job.
-    async fn check(&self, case: &Case, opened: Arc<Opened>) -> Result<Found, FollowError> {
-        let program = self.fetch(case, case.agreement.spec.program).await?;
-        let inputs = self.fetch(case, case.agreement.spec.inputs).await?;
+    /// Program and inputs, or `None` when nobody handed them out by the time of the reveal.
+    async fn fetch_by_reveal_time(&self, case: &Case) -> Option<Material> {
+        let mut progress = case.progress.subscribe();
+        let over = async {
+            tokio::select! {
+                _ = progress.wait_for(|progress| progress.opened.is_some()) => {}
+                () = wait_until(&self.chain, case.agreement.reveal_by) => {}
+            }
+            // A fetch that is under way when the reveal comes may still finish.
+            tokio::time::sleep(PROPOSER_TURN).await;
+        };
+        tokio::select! {
+            material = self.fetch(case) => Some(material),
+            () = over => None,
+        }
+    }
+
+    async fn fetch_until_spent(&self, case: &Case) -> Result<Material, FollowError> {
+        let spent = async {
+            while !is_spent(&self.chain, case.docket.escrow()).await {
+                tokio::time::sleep(PROPOSER_TURN).await;
+            }
+        };
+        tokio::select! {
+            material = self.fetch(case) => Ok(material),
+            () = spent => Err(FollowError::NoMaterial),
+        }
+    }
+
+    /// Asks both parties for program and inputs until one hands them out.
+    async fn fetch(&self, case: &Case) -> Material {
+        let mut pause = Duration::from_millis(500);
+        loop {
+            for party in [case.agreement.requester, case.agreement.provider] {
+                let Ok(peer) = peer_id_of(&party.0) else { continue };
+                let spec = &case.agreement.spec;
+                let program = fetch_blob(&case.node, peer, spec.program, MAX_BLOB_BYTES).await;
+                let inputs = fetch_blob(&case.node, peer, spec.inputs, MAX_BLOB_BYTES).await;
+                match (program, inputs) {
+                    (Ok(program), Ok(inputs)) => return Material { program, inputs },
+                    (Err(error), _) | (_, Err(error)) => tracing::info!(%peer, %error, "no program or inputs yet"),
+                }
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// Repeats the whole job and compares.
+    async fn check(&self, material: Material, opened: Arc<Opened>) -> Result<Found, FollowError> {
+        let _turn = self.executions.acquire().await;
         let check = move || -> Result<Found, FollowError> {
-            let model = Model::load(&program).map_err(|error| FollowError::Job(error.to_string()))?;
-            let inputs = RunResult::from_bytes(&inputs).map_err(|error| FollowError::Job(error.to_string()))?;
+            let model = Model::load(&material.program).map_err(|error| FollowError::Job(error.to_string()))?;
+            let inputs =
+                RunResult::from_bytes(&material.inputs).map_err(|error| FollowError::Job(error.to_string()))?;
             let own = execute(&model, inputs.outputs()).map_err(|error| FollowError::Job(error.to_string()))?;
             Ok(Found::exact(&opened, &own, model_root(&model)))
         };
         tokio::task::spawn_blocking(check).await.map_err(|_| FollowError::Job("the execution was aborted".into()))?
-    }
-
-    async fn fetch(&self, case: &Case, hash: [u8; 32]) -> Result<Vec<u8>, FollowError> {
-        let node = self.node().await?;
-        let mut problem = String::new();
-        for party in [case.agreement.requester, case.agreement.provider] {
-            let Ok(peer) = peer_id_of(&party.0) else { continue };
-            match fetch_blob(&node, peer, hash, MAX_BLOB_BYTES).await {
-                Ok(bytes) => return Ok(bytes),
-                Err(error) => problem = error.to_string(),
-            }
-        }
-        Err(FollowError::Job(format!("neither party hands out {}: {problem}", hex::encode(hash))))
     }
 
     /// The transcript of an earlier run if there is one: a member signs one per outpoint.
@@ -444,30 +542,40 @@ impl Shared {
         Ok(own)
     }
 
-    /// Takes turns proposing until enough members have ruled, or the escrow is gone.
+    /// Exchanges transcripts and takes turns proposing until enough members have ruled; then reminds the parties of the
+    /// verdict until the escrow is spent.
     async fn reach_ruling(self: &Arc<Self>, case: &Arc<Case>, own: &Transcript) -> Result<(), FollowError> {
-        let threshold = case.docket.quorum().threshold();
+        let quorum = case.docket.quorum();
+        let threshold = quorum.threshold();
         let mut progress = case.progress.subscribe();
         for round in 0u32.. {
-            if case.docket.quorum().proposer(&case.docket.subject().binding, round) == own.member() {
-                self.propose(case, own).await?;
+            self.tell_everyone(case, &Findings { transcript: own.to_bytes() });
+            if quorum.proposer(&case.docket.subject().binding, round) == own.member() {
+                self.propose(case, own).await;
             }
             let settled = progress.wait_for(|progress| progress.rulings.settled(threshold).is_some());
             if tokio::time::timeout(PROPOSER_TURN, settled).await.is_ok() {
-                // Later proposals are still answered from the case until the escrow is spent.
                 break;
             }
-            if !self.is_unspent(case).await? {
+            if is_spent(&self.chain, case.docket.escrow()).await {
                 return Ok(());
             }
         }
-        while self.is_unspent(case).await? {
-            tokio::time::sleep(PROPOSER_TURN).await;
+        let mut pause = PROPOSER_TURN;
+        loop {
+            let rulings = case.progress.borrow().rulings.settling(threshold);
+            for ruling in rulings {
+                self.tell(case, case.parties(), &ruling);
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_REMINDER);
+            if is_spent(&self.chain, case.docket.escrow()).await {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 
-    async fn propose(self: &Arc<Self>, case: &Arc<Case>, own: &Transcript) -> Result<(), FollowError> {
+    async fn propose(self: &Arc<Self>, case: &Arc<Case>, own: &Transcript) {
         let members = case.docket.quorum().members().len();
         let mut progress = case.progress.subscribe();
         let all_in = progress.wait_for(|progress| progress.transcripts.len() >= members);
@@ -476,11 +584,10 @@ impl Shared {
         let transcripts: Vec<Transcript> = case.progress.borrow().transcripts.values().cloned().collect();
         let ruling = match self.rule(case, own, &transcripts).await {
             Ok(ruling) => ruling,
-            Err(FollowError::Ruling(error)) => {
-                tracing::debug!(%error, "nothing to propose yet");
-                return Ok(());
+            Err(error) => {
+                tracing::info!(escrow = %case.docket.escrow(), %error, "nothing to propose yet");
+                return;
             }
-            Err(error) => return Err(error),
         };
         self.tell_everyone(case, &ruling);
         let proposal = Propose {
@@ -490,19 +597,15 @@ impl Shared {
         for peer in self.other_members() {
             let (shared, case, proposal) = (Arc::clone(self), Arc::clone(case), proposal.clone());
             self.spawn(async move {
-                let node = shared.node().await?;
-                match node.request(peer, &proposal).await {
-                    Ok(ruling) => {
-                        let (member, judgement) = case.docket.read_ruling(&ruling)?;
-                        case.progress.send_modify(|progress| progress.rulings.add(member, judgement, ruling.signature));
-                        shared.tell_everyone(&case, &ruling);
-                    }
+                match case.node.request(peer, &proposal).await {
+                    Ok(ruling) => match case.note_ruling(&ruling) {
+                        Ok(()) => shared.tell_everyone(&case, &ruling),
+                        Err(error) => tracing::warn!(%peer, %error, "a member answered a proposal with nonsense"),
+                    },
                     Err(error) => tracing::info!(%peer, %error, "a member did not rule"),
                 }
-                Ok(())
             });
         }
-        Ok(())
     }
 
     fn other_members(&self) -> Vec<PeerId> {
@@ -511,62 +614,78 @@ impl Shared {
         others.filter_map(|member| peer_id_of(&member.0).ok()).collect()
     }
 
-    /// Sends a message to the other members and both parties, each on its own: nobody waits for the slowest.
-    fn tell_everyone<R: Request + Clone>(self: &Arc<Self>, case: &Case, message: &R) {
-        let mut peers = self.other_members();
-        for party in [case.agreement.requester, case.agreement.provider] {
-            peers.extend(peer_id_of(&party.0).ok());
-        }
+    fn tell_everyone<R: Request + Clone>(&self, case: &Case, message: &R) {
+        let peers = [self.other_members(), case.parties()].concat();
+        self.tell(case, peers, message);
+    }
+
+    /// Sends a message to each peer on its own: nobody waits for the slowest.
+    fn tell<R: Request + Clone>(&self, case: &Case, peers: Vec<PeerId>, message: &R) {
         for peer in peers {
-            let (shared, message) = (Arc::clone(self), message.clone());
+            let (node, message) = (case.node.clone(), message.clone());
             self.spawn(async move {
-                if let Err(error) = shared.node().await?.request(peer, &message).await {
+                if let Err(error) = node.request(peer, &message).await {
                     tracing::debug!(%peer, %error, protocol = R::PROTOCOL, "a message did not arrive");
                 }
-                Ok(())
             });
         }
     }
 
-    fn spawn(&self, work: impl Future<Output = Result<(), FollowError>> + Send + 'static) {
+    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         let stop = self.stop.clone();
         self.tasks.spawn(async move {
             tokio::select! {
                 () = stop.cancelled() => {}
-                result = work => {
-                    if let Err(error) = result {
-                        tracing::debug!(%error, "a message was not sent");
-                    }
-                }
+                () = work => {}
             }
         });
     }
+}
 
-    /// The node, which starts a moment after the handlers that use it.
-    async fn node(&self) -> Result<Node, FollowError> {
-        let mut receiver = self.node.clone();
-        let node = receiver.wait_for(Option::is_some).await.map_err(|_| FollowError::Stopped)?;
-        node.clone().ok_or(FollowError::Stopped)
+impl Case {
+    fn parties(&self) -> Vec<PeerId> {
+        let parties = [self.agreement.requester, self.agreement.provider];
+        parties.iter().filter_map(|party| peer_id_of(&party.0).ok()).collect()
     }
+
+    /// Takes note of a transcript that the docket accepted; a member's first one counts.
+    fn note(&self, transcript: Transcript) {
+        self.progress.send_if_modified(|progress| {
+            let new = !progress.transcripts.contains_key(transcript.member());
+            progress.transcripts.entry(*transcript.member()).or_insert(transcript);
+            new
+        });
+    }
+
+    fn note_ruling(&self, ruling: &Ruling) -> Result<(), RulingError> {
+        let (member, judgement) = self.docket.read_ruling(ruling)?;
+        self.progress.send_if_modified(|progress| progress.rulings.add(member, judgement, ruling.signature));
+        Ok(())
+    }
+}
+
+/// Why this member does not sign what a set of transcripts decides.
+#[derive(Debug, thiserror::Error)]
+enum RuleError {
+    #[error("the proposed outcome is not what this member found")]
+    Disagrees,
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    #[error(transparent)]
+    Ruling(#[from] RulingError),
 }
 
 /// Why a case ends without a ruling of this member.
 #[derive(Debug, thiserror::Error)]
 enum FollowError {
-    #[error("the escrow is spent")]
-    Spent,
-    #[error("the proposed outcome is not what this member found")]
-    Disagrees,
+    #[error("this member began to watch too late to say that nothing was revealed")]
+    CameLate,
+    #[error("neither party handed out program and inputs before the escrow was spent")]
+    NoMaterial,
     #[error("the job cannot be repeated: {0}")]
     Job(String),
-    #[error("the member is stopping")]
-    Stopped,
-    #[error(transparent)]
-    Escrow(#[from] EscrowError),
-    #[error(transparent)]
-    Chain(#[from] nunet_chain::ChainError),
     #[error(transparent)]
     Journal(#[from] JournalError),
     #[error(transparent)]
-    Ruling(#[from] crate::ruling::RulingError),
+    Ruling(#[from] RulingError),
 }

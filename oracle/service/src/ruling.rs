@@ -8,7 +8,7 @@ use nunet_ledger::{OutPoint, hash::blake2b_256};
 use nunet_market::Agreement;
 use nunet_proof::{
     Binding, Committee as Quorum, CommitteeError, Decision, DecodeError, EvidenceError, EvidenceLeaf, EvidenceTree,
-    Hash32, NoDecision, PublicKey, Subject, Terms, Transcript, decide,
+    Hash32, NoDecision, PublicKey, Subject, Terms, Transcript, amounts, decide,
 };
 
 use crate::messages::Ruling;
@@ -140,7 +140,7 @@ impl Docket {
         if evidence.subject != self.subject || evidence.requester_address_hash != self.requester {
             return Err(RulingError::OtherJob);
         }
-        if evidence.paid > self.terms.price || evidence.slashed > self.terms.bond {
+        if (evidence.paid, evidence.slashed) != amounts(evidence.finding, &self.terms) {
             return Err(RulingError::Amounts { paid: Ntx(evidence.paid), slashed: Ntx(evidence.slashed) });
         }
         let member = MemberKey(ruling.member);
@@ -182,17 +182,22 @@ pub struct Rulings {
 }
 
 impl Rulings {
-    /// The most different verdicts that are kept: each member may sign several evidence roots, and a liar any number.
-    const MAX_VERDICTS: usize = 128;
+    /// The most verdicts of one member that are kept. An honest one signs a few, one per proposed set; a liar must not
+    /// be able to fill the memory, or to crowd out the others.
+    const MAX_PER_MEMBER: usize = 8;
 
-    /// Adds a ruling that [`Docket::read_ruling`] accepted.
-    pub fn add(&mut self, member: MemberKey, judgement: Judgement, signature: [u8; 64]) {
+    /// Adds a ruling that [`Docket::read_ruling`] accepted; true when it is new.
+    pub fn add(&mut self, member: MemberKey, judgement: Judgement, signature: [u8; 64]) -> bool {
         let message = judgement.verdict.message();
-        if self.by_message.len() >= Self::MAX_VERDICTS && !self.by_message.contains_key(&message) {
-            return;
+        let signed = |signatures: &Signatures| signatures.contains_key(&member);
+        if self.by_message.get(&message).is_some_and(|(_, signatures)| signed(signatures))
+            || self.by_message.values().filter(|(_, signatures)| signed(signatures)).count() >= Self::MAX_PER_MEMBER
+        {
+            return false;
         }
         let (_, signatures) = self.by_message.entry(message).or_insert_with(|| (judgement, Signatures::new()));
         signatures.insert(member, signature);
+        true
     }
 
     /// A verdict with at least `threshold` signatures, cut down to exactly that many: each one costs fees.
@@ -203,7 +208,20 @@ impl Rulings {
         })
     }
 
-    /// Each member's last ruling.
+    /// The rulings under a settled verdict, to be sent to whoever may have missed them.
+    pub fn settling(&self, threshold: usize) -> Vec<Ruling> {
+        let settled = self.settled(threshold);
+        let rulings = settled.iter().flat_map(|(judgement, signatures)| {
+            signatures.iter().map(|(member, signature)| Ruling {
+                member: member.0,
+                evidence: judgement.evidence.to_bytes(),
+                signature: *signature,
+            })
+        });
+        rulings.collect()
+    }
+
+    /// One ruling of each member that made any.
     pub fn by_member(&self) -> BTreeMap<MemberKey, &Judgement> {
         self.by_message
             .values()

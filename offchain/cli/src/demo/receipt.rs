@@ -112,7 +112,12 @@ impl Receipt {
             Closing::Accepted | Closing::Refunded => (None, 0),
         };
         let at = finding.and_then(|code| {
-            report.transcripts.iter().map(|transcript| transcript.found().finding()).find(|found| found.code() == code)?.at()
+            report
+                .transcripts
+                .iter()
+                .map(|transcript| transcript.found().finding())
+                .find(|found| found.code() == code)?
+                .at()
         });
         let labels = report.result.as_ref().and_then(|result| result.outputs().first());
         Self {
@@ -216,9 +221,16 @@ impl Receipt {
             Closing::Refunded => "refunded after the deadline".into(),
         };
         row("settlement", format!("{}\n               {closed}", self.settle_tx))?;
-        row("money", format!("{} price: {} paid, {} back; {} to the committee", self.price, self.paid, self.refunded, self.fee))?;
+        row(
+            "money",
+            format!("{} price: {} paid, {} back; {} to the committee", self.price, self.paid, self.refunded, self.fee),
+        )?;
         row("network", format!("{} in fees for lock and settlement", self.tx_fees))?;
-        writeln!(out, "\n  {:<12} {:>20} {:>20} {:>24} {:>24}", "", "NTX before", "NTX after", "ADA before", "ADA after")?;
+        writeln!(
+            out,
+            "\n  {:<12} {:>20} {:>20} {:>24} {:>24}",
+            "", "NTX before", "NTX after", "ADA before", "ADA after"
+        )?;
         for (party, before, after) in &self.balances {
             let ntx = |units: i128| format!("{}.{:06}", units / 1_000_000, units % 1_000_000);
             writeln!(

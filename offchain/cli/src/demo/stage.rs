@@ -29,11 +29,12 @@ const POLICY: Policy = Policy {
     deposit: Lovelace(1_500_000),
     tip: Lovelace(2_000_000),
     accept_window_ms: 1_000,
+    max_run_ms: 60 * 60_000,
 };
 /// How long the provider may take after the lock, in milliseconds of chain time.
 const RUN_MS: u64 = 10 * 60_000;
-/// With members down: how long after the last finding nothing more is expected.
-const SILENCE: Duration = Duration::from_secs(2);
+/// With members down: how long after the lock nothing more is expected.
+const SILENCE: Duration = Duration::from_secs(6);
 
 /// The set: the economy, and everybody who is up that day.
 pub struct Stage {
@@ -91,27 +92,21 @@ impl Stage {
         mut events: mpsc::UnboundedReceiver<RequesterEvent>,
     ) -> anyhow::Result<()> {
         let mut deadline: Option<PosixMs> = None;
-        let mut found = 0;
         loop {
-            let waits_for_nobody = scenario == Scenario::OracleDown && found == scenario.members_up();
-            let event = if waits_for_nobody {
-                match tokio::time::timeout(SILENCE, events.recv()).await {
+            let event = match (scenario, deadline) {
+                (Scenario::OracleDown, Some(reached)) => match tokio::time::timeout(SILENCE, events.recv()).await {
                     Ok(event) => event,
                     Err(_) => {
-                        if let Some(deadline) = deadline.take() {
-                            self.pass(deadline).await?;
-                        }
-                        events.recv().await
+                        self.pass(reached).await?;
+                        deadline = None;
+                        continue;
                     }
-                }
-            } else {
-                events.recv().await
+                },
+                _ => events.recv().await,
             };
             let Some(event) = event else { return std::future::pending().await };
-            match &event {
-                RequesterEvent::Locked { deadline: agreed, .. } => deadline = Some(*agreed),
-                RequesterEvent::Found { .. } => found += 1,
-                _ => {}
+            if let RequesterEvent::Locked { deadline: agreed, .. } = &event {
+                deadline = Some(*agreed);
             }
             let (who, what) = tell(&event);
             self.say(who, what);
@@ -222,7 +217,10 @@ fn show_provider(
                     format!("ran the model in {:.1} ms, {ops} linear ops in the trace", took.as_secs_f64() * 1e3)
                 }
                 ProviderEvent::Committed(_) => "committed to trace and result".to_owned(),
-                ProviderEvent::Revealed { members, .. } => format!("revealed to {members} members"),
+                ProviderEvent::TooFewMembers { members, threshold, .. } => {
+                    format!("reaches {members} members, needs {threshold}: keeps the result back")
+                }
+                ProviderEvent::Revealed { members, .. } => format!("revealed to {members} members and the requester"),
                 ProviderEvent::Failed { reason, .. } => format!("ended a job without payment: {reason}"),
             };
             drop(lines.send(Line { at: started.elapsed(), who: "provider", what }));

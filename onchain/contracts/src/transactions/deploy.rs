@@ -1,8 +1,6 @@
 //! Setting the protocol up on a network: reference scripts, the logic's stake credential, a committee.
 
-use nunet_ledger::{
-    Certificate, Datum, Lovelace, OutPoint, ProtocolParameters, Script, TxOut, Value, fees::min_ada,
-};
+use nunet_ledger::{Certificate, Datum, Lovelace, OutPoint, ProtocolParameters, Script, TxOut, Value, fees::min_ada};
 
 use super::PlanError;
 use crate::{
@@ -46,7 +44,11 @@ pub fn create_committee(
     let plan = TxPlan {
         spends: vec![Spend { outpoint, output, redeemer: None }],
         outputs: vec![with_min_ada(params, committee_output)],
-        mints: vec![Mint { asset: nft, quantity: 1, redeemer: Some(data::constr(0, vec![data::int(0), data::int(0)])) }],
+        mints: vec![Mint {
+            asset: nft,
+            quantity: 1,
+            redeemer: Some(data::constr(0, vec![data::int(0), data::int(0)])),
+        }],
         scripts: vec![protocol.committee().clone()],
         ..TxPlan::default()
     };

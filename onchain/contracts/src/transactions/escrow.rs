@@ -39,11 +39,7 @@ pub fn escrow_output(protocol: &Protocol, terms: &EscrowTerms) -> Result<TxOut, 
 
 /// Locks an escrow (output 0); not valid from `valid_until` on, so that a lock cannot appear late.
 pub fn lock(protocol: &Protocol, terms: &EscrowTerms, valid_until: Slot) -> Result<TxPlan, PlanError> {
-    Ok(TxPlan {
-        outputs: vec![escrow_output(protocol, terms)?],
-        valid_until: Some(valid_until),
-        ..TxPlan::default()
-    })
+    Ok(TxPlan { outputs: vec![escrow_output(protocol, terms)?], valid_until: Some(valid_until), ..TxPlan::default() })
 }
 
 /// Releases price and bond to the providers; every requester signs, and what is theirs is the builder's change.

@@ -43,16 +43,13 @@ fn a_wrong_result_pays_nothing_and_costs_the_bond() {
 
 #[test]
 fn no_reveal_pays_nothing_and_costs_the_bond() {
-    for (bad, none, finding) in [
-        (&[][..], &[1, 2, 3][..], Finding::NoReveal),
-        (&[1, 2, 3], &[], Finding::BadOpening),
-        (&[1, 2, 3], &[4, 5], Finding::BadOpening),
-        (&[1, 2], &[3], Finding::NoReveal),
-        (&[1], &[2, 3, 4], Finding::NoReveal),
-    ] {
+    // Whoever saw a bad reveal and whoever saw none agree, so that every set of them decides the same.
+    for (bad, none) in
+        [(&[][..], &[1, 2, 3][..]), (&[1, 2, 3], &[]), (&[1, 2, 3], &[4, 5]), (&[1, 2], &[3]), (&[1], &[2, 3, 4])]
+    {
         let set = [by(bad, Found::bad_opening()), by(none, Found::no_reveal())].concat();
         let decision = outcome(&set).unwrap();
-        assert_eq!((decision.found.finding(), decision.paid, decision.slashed), (finding, 0, TERMS.bond));
+        assert_eq!((decision.found.finding(), decision.paid, decision.slashed), (Finding::NoReveal, 0, TERMS.bond));
     }
 }
 
