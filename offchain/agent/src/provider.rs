@@ -15,7 +15,7 @@ use nunet_contracts::{
 use nunet_ledger::{Address, Lovelace, OutPoint, PosixMs};
 use nunet_market::{Agreement, Demand, Quote, SignedAgreement, SignedQuote};
 use nunet_oracle::{
-    Docket, Kind, chain_time, is_spent,
+    Docket, Kind, is_spent,
     messages::{Commit, Findings, JobNotice, Noted, RevealResult, Ruling},
     wait_for_escrow,
 };
@@ -401,7 +401,7 @@ impl Shared {
         // Work starts only on money that is exactly as agreed, in time and deep enough.
         let expected = escrow_output(self.party.protocol(), &agreement.escrow_terms())?;
         wait_for_escrow(chain, escrow, &expected, agreement.lock_by).await?;
-        if chain_time(chain).await > agreement.lock_by {
+        if chain.time().await > agreement.lock_by {
             return Err(AgentError::Job(
                 "the money came too late to be sure of the reveal time; no work was done".into(),
             ));
@@ -448,7 +448,7 @@ impl Shared {
         let mut enough_since = None;
         let (began, mut warned) = (Instant::now(), false);
         loop {
-            if chain_time(chain).await.0.saturating_add(REVEAL_MARGIN_MS) >= agreement.reveal_by.0 {
+            if chain.time().await.0.saturating_add(REVEAL_MARGIN_MS) >= agreement.reveal_by.0 {
                 // Too few members for a verdict, but none of them shall say that nothing was revealed.
                 let strangers = self.others(&committed);
                 self.party.reach_members(node, &strangers, |node, peer| delivery.reveal_to(node, peer)).await;

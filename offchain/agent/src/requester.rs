@@ -15,9 +15,9 @@ use nunet_contracts::{
 use nunet_ledger::{Lovelace, OutPoint, PosixMs, TxId};
 use nunet_market::{Agreement, Demand, JobSpec, Quote, SignedAgreement};
 use nunet_oracle::{
-    Docket, Kind, Rulings, chain_time,
+    Docket, Kind, Rulings,
     messages::{Commit, Findings, Noted, RevealResult, Ruling},
-    output_state, wait_for_escrow,
+    wait_for_escrow,
 };
 use nunet_p2p::{Caller, Multiaddr, Node, NodeConfig, Refusal, Router, blob::BlobStore, peer_id_of};
 use nunet_proof::{Commitment, Finding, ProofKind, PublicKey, Reveal, RunResult, Transcript};
@@ -372,10 +372,10 @@ impl Requester {
         loop {
             let state = job.state.borrow().clone();
             shown.report(&state, events);
-            if let OutputState::Spent { by, .. } = output_state(chain, escrow).await {
+            if let OutputState::Spent { by, .. } = chain.look_up(escrow).await {
                 return self.closing(job, escrow, by).await;
             }
-            let now = chain_time(chain).await;
+            let now = chain.time().await;
             match self.try_to_close(job, &state, now, &mut timing).await {
                 Ok(Some(id)) => drop(events.send(RequesterEvent::CloseSent(id))),
                 Ok(None) => {}

@@ -1,16 +1,19 @@
 //! The one way to wait for the chain: look, and look again, until a condition holds or a limit is reached.
 
-use std::future::Future;
+use std::{future::Future, time::Duration};
 
-use nunet_ledger::{PosixMs, TxId};
+use nunet_ledger::{OutPoint, PosixMs, TxId};
 
 use crate::{
-    chain::{Chain, Confirmation, Tip},
+    chain::{Chain, Confirmation, OutputState, Tip},
     error::ChainError,
 };
 
 /// How many looks in a row may fail for passing reasons before a wait gives up. Each has been retried already.
 const MAX_TROUBLE: u32 = 5;
+
+/// The longest pause between two tries to reach an endpoint that is down.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// When a wait gives up. Wall clocks have no say: chain time can stand still or jump.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,9 +73,38 @@ impl Chain {
         .await
     }
 
-    /// Waits until the latest block's time has reached `time`, and returns that block.
-    pub async fn wait_until(&self, time: PosixMs) -> Result<Tip, ChainError> {
-        let what = format!("chain time {} ms", time.0);
-        self.poll(&what, Limit::Never, |tip| async move { Ok((tip.time >= time).then_some(tip)) }).await
+    /// Reads from the chain until it answers. What must not end because an endpoint is down for a while, such as
+    /// following money that is locked, goes through this.
+    pub async fn persist<T, F, Fut>(&self, what: &str, mut read: F) -> T
+    where
+        F: FnMut() -> Fut,
+        Fut: Future<Output = Result<T, ChainError>>,
+    {
+        let mut pause = self.poll_interval();
+        loop {
+            match read().await {
+                Ok(value) => return value,
+                Err(error) => tracing::warn!(%error, what, "the chain cannot be read, trying on"),
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// The chain's time, that of its latest block, however long it takes to learn it.
+    pub async fn time(&self) -> PosixMs {
+        self.persist("the chain's time", || async { Ok(self.tip().await?.time) }).await
+    }
+
+    /// What the chain says about an output, however long it takes to learn it.
+    pub async fn look_up(&self, outpoint: OutPoint) -> OutputState {
+        self.persist("an output's state", || async move { self.output(&outpoint).await }).await
+    }
+
+    /// Waits until the latest block's time has reached `time`, riding out trouble with the endpoint.
+    pub async fn wait_until(&self, time: PosixMs) {
+        while self.time().await < time {
+            tokio::time::sleep(self.poll_interval()).await;
+        }
     }
 }

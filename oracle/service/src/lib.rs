@@ -10,9 +10,7 @@ pub mod member;
 pub mod messages;
 pub mod ruling;
 
-pub use escrow::{
-    ESCROW_DEPTH, EscrowError, chain_time, is_exact_escrow, is_spent, output_state, wait_for_escrow, wait_until,
-};
+pub use escrow::{ESCROW_DEPTH, EscrowError, is_exact_escrow, is_spent, wait_for_escrow};
 pub use journal::{Journal, JournalError, Kind};
 pub use member::{Member, MemberConfig, MemberError};
 pub use ruling::{Docket, Judgement, RulingError, Rulings};

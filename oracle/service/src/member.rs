@@ -31,7 +31,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    escrow::{ESCROW_DEPTH, chain_time, is_exact_escrow, is_spent, wait_until},
+    escrow::{ESCROW_DEPTH, is_exact_escrow, is_spent},
     journal::{Journal, JournalError, Kind},
     messages::{Commit, Findings, JobNotice, Noted, Propose, RevealResult, Ruling},
     ruling::{Docket, RulingError, Rulings},
@@ -434,8 +434,8 @@ impl Shared {
         let started = now_ms();
         let found = match opened {
             Some(opened) => {
-                let window = PosixMs(chain_time(&self.chain).await.0.saturating_add(case.agreement.accept_window_ms));
-                wait_until(&self.chain, window).await;
+                let window = PosixMs(self.chain.time().await.0.saturating_add(case.agreement.accept_window_ms));
+                self.chain.wait_until(window).await;
                 let material = match early {
                     Some(material) => material,
                     None => self.fetch_until_spent(case).await?,
@@ -466,7 +466,7 @@ impl Shared {
         };
         tokio::select! {
             opened = revealed => opened,
-            () = wait_until(&self.chain, case.agreement.reveal_by) => case.progress.borrow().opened.clone(),
+            () = self.chain.wait_until(case.agreement.reveal_by) => case.progress.borrow().opened.clone(),
         }
     }
 
@@ -476,7 +476,7 @@ impl Shared {
         let over = async {
             tokio::select! {
                 _ = progress.wait_for(|progress| progress.opened.is_some()) => {}
-                () = wait_until(&self.chain, case.agreement.reveal_by) => {}
+                () = self.chain.wait_until(case.agreement.reveal_by) => {}
             }
             // A fetch that is under way when the reveal comes may still finish.
             tokio::time::sleep(PROPOSER_TURN).await;

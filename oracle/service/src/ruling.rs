@@ -229,3 +229,141 @@ impl Rulings {
             .collect()
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use nunet_contracts::{CommitteeDatum, CommitteeId};
+    use nunet_ledger::{Address, Credential, KeyHash, Lovelace, NetworkMagic, PosixMs, ScriptHash, TxId, TxOut, Value};
+    use nunet_market::{JobSpec, MIN_SETTLE_TIME_MS, PartyKey};
+    use nunet_proof::{FindingCode, Found, ProofKind, Timing};
+
+    use super::*;
+
+    const THRESHOLD: usize = 3;
+
+    fn address(seed: u8) -> Address {
+        Address::new(0, Credential::Key(KeyHash([seed; 28])), None)
+    }
+
+    fn keys() -> Vec<SigningKey> {
+        (1..=5).map(|seed| SigningKey::from_bytes(&[seed; 32])).collect()
+    }
+
+    fn member(key: &SigningKey) -> MemberKey {
+        MemberKey(key.verifying_key().to_bytes())
+    }
+
+    fn docket(escrow: OutPoint) -> Docket {
+        let agreement = Agreement {
+            magic: NetworkMagic::DEVNET,
+            logic: ScriptHash([3; 28]),
+            committee: CommitteeId([4; 32]),
+            requester: PartyKey([5; 32]),
+            provider: PartyKey([6; 32]),
+            requester_address: address(7),
+            provider_address: address(8),
+            spec: JobSpec { program: [9; 32], inputs: [10; 32], kind: ProofKind::Exact },
+            price: Ntx(5_000_000),
+            fee: Ntx(500_000),
+            bond: Ntx(2_000_000),
+            deposit: Lovelace(0),
+            carry: Lovelace(1),
+            tip: Lovelace(0),
+            lock_by: PosixMs(1),
+            reveal_by: PosixMs(2),
+            deadline: PosixMs(2 + MIN_SETTLE_TIME_MS),
+            accept_window_ms: 0,
+            nonce: [0; 16],
+        };
+        let datum = CommitteeDatum::new(keys().iter().map(member).collect(), THRESHOLD as u8, address(11)).unwrap();
+        let output = TxOut::new(address(12), Value::default());
+        let committee = Committee { id: CommitteeId([4; 32]), datum, outpoint: escrow, output };
+        Docket::new(&agreement, escrow, &committee).unwrap()
+    }
+
+    fn escrow(seed: u8) -> OutPoint {
+        OutPoint { tx: TxId([seed; 32]), index: 0 }
+    }
+
+    fn transcripts(docket: &Docket, by: std::ops::Range<usize>) -> Vec<Transcript> {
+        let timing = Timing { started: 1, finished: 2 };
+        let keys = &keys()[by];
+        keys.iter().map(|key| Transcript::sign(key, *docket.subject(), Found::no_reveal(), timing)).collect()
+    }
+
+    #[test]
+    fn what_a_threshold_found_becomes_a_verdict_that_every_member_can_sign() {
+        let docket = docket(escrow(1));
+        let (decision, judgement) = docket.judge(&transcripts(&docket, 0..3)).unwrap();
+        assert_eq!((decision.paid, decision.slashed), (0, 2_000_000));
+        assert_eq!(judgement.verdict.leaves()[0].slashed, Ntx(2_000_000));
+        for key in keys() {
+            let (signer, read) = docket.read_ruling(&judgement.sign(&key)).unwrap();
+            assert_eq!((signer, read), (member(&key), judgement.clone()));
+        }
+        let too_few = docket.judge(&transcripts(&docket, 0..2)).unwrap_err();
+        assert!(too_few.to_string().contains("3 are needed"), "{too_few}");
+    }
+
+    #[test]
+    fn another_evidence_root_with_the_same_outcome_is_no_equivocation() {
+        let docket = docket(escrow(1));
+        let (_, one) = docket.judge(&transcripts(&docket, 0..3)).unwrap();
+        let (_, other) = docket.judge(&transcripts(&docket, 1..5)).unwrap();
+        assert_ne!(one.verdict.message(), other.verdict.message());
+        assert_eq!(one.outcome(), other.outcome());
+    }
+
+    #[test]
+    fn a_ruling_counts_only_for_its_job_by_a_member_with_amounts_that_follow() {
+        let (this, that) = (docket(escrow(1)), docket(escrow(2)));
+        let (_, judgement) = this.judge(&transcripts(&this, 0..3)).unwrap();
+        let good = judgement.sign(&keys()[0]);
+
+        assert!(matches!(that.read_ruling(&good), Err(RulingError::OtherJob)));
+        let stranger = judgement.sign(&SigningKey::from_bytes(&[99; 32]));
+        assert!(matches!(this.read_ruling(&stranger), Err(RulingError::Signature(_))));
+        let mut borrowed = good.clone();
+        borrowed.member = member(&keys()[1]).0;
+        assert!(matches!(this.read_ruling(&borrowed), Err(RulingError::Signature(_))));
+        let mut cut = good.clone();
+        cut.evidence.pop();
+        assert!(matches!(this.read_ruling(&cut), Err(RulingError::Malformed)));
+
+        for change in [
+            (|leaf: &mut EvidenceLeaf| leaf.paid = 5_000_000) as fn(&mut EvidenceLeaf),
+            |leaf| leaf.slashed = 0,
+            |leaf| leaf.finding = FindingCode::Accepted,
+        ] {
+            let mut evidence = judgement.evidence;
+            change(&mut evidence);
+            let lie = this.judgement(evidence).unwrap().sign(&keys()[0]);
+            assert!(matches!(this.read_ruling(&lie), Err(RulingError::Amounts { .. })), "signed by a member all the same");
+        }
+    }
+
+    #[test]
+    fn a_flooding_member_neither_fills_the_memory_nor_crowds_out_the_others() {
+        let docket = docket(escrow(1));
+        let mut rulings = Rulings::default();
+        let liar = &keys()[0];
+        for root in 0..200u8 {
+            let (_, mut judgement) = docket.judge(&transcripts(&docket, 0..3)).unwrap();
+            judgement.evidence.trace_root = Hash32([root; 32]);
+            let lie = docket.judgement(judgement.evidence).unwrap();
+            let ruling = lie.sign(liar);
+            rulings.add(member(liar), lie, ruling.signature);
+        }
+        assert_eq!(rulings.by_message.len(), Rulings::MAX_PER_MEMBER);
+        let (_, honest) = docket.judge(&transcripts(&docket, 1..5)).unwrap();
+        for key in &keys()[1..5] {
+            assert!(rulings.settled(THRESHOLD).is_none() || rulings.settling(THRESHOLD).len() == THRESHOLD);
+            assert!(rulings.add(member(key), honest.clone(), honest.sign(key).signature));
+        }
+        let (settled, signatures) = rulings.settled(THRESHOLD).unwrap();
+        assert_eq!((settled, signatures.len()), (honest.clone(), THRESHOLD), "exactly as many as the chain needs");
+        let again = honest.sign(&keys()[1]);
+        assert!(!rulings.add(member(&keys()[1]), honest, again.signature), "a second time is nothing new");
+    }
+}
