@@ -16,6 +16,7 @@ use nunet_market::{Agreement, PartyKey, SignedAgreement};
 use nunet_oracle::{
     Docket, Journal, JournalError, Judgement, RulingError, Rulings,
     messages::{Findings, JobNotice, Noted, Ruling},
+    opening::Opening,
 };
 use nunet_p2p::{Multiaddr, Node, NodeConfig, PeerId, Refusal, RequestError, peer_id_of};
 use nunet_proof::{EvidenceLeaf, PublicKey, Transcript};
@@ -118,21 +119,19 @@ pub struct OpenJob {
     pub agreement: SignedAgreement,
     /// What messages about it must be about.
     pub docket: Docket,
-    /// What is known so far.
+    /// What the provider promised and showed, for the requester.
+    pub opening: watch::Sender<Opening>,
+    /// What the committee has said.
     pub state: watch::Sender<JobState>,
 }
 
-/// What the committee and the provider have said about a job.
+/// What the committee has said about a job.
 #[derive(Clone, Debug, Default)]
 pub struct JobState {
     /// What each member found.
     pub transcripts: BTreeMap<PublicKey, Transcript>,
     /// What members signed.
     pub rulings: Rulings,
-    /// The provider's commitment, for the requester.
-    pub commitment: Option<nunet_proof::Commitment>,
-    /// The opened result, for the requester.
-    pub opened: Option<Arc<nunet_proof::Opened>>,
 }
 
 /// The jobs of a party by escrow, fed by the network handlers.
@@ -142,7 +141,8 @@ pub(crate) struct OpenJobs(Arc<Mutex<HashMap<OutPoint, Arc<OpenJob>>>>);
 impl OpenJobs {
     pub(crate) fn open(&self, agreement: SignedAgreement, docket: Docket) -> Arc<OpenJob> {
         let escrow = docket.escrow();
-        let job = Arc::new(OpenJob { agreement, docket, state: watch::Sender::default() });
+        let (opening, state) = (watch::Sender::default(), watch::Sender::default());
+        let job = Arc::new(OpenJob { agreement, docket, opening, state });
         Arc::clone(lock(&self.0).entry(escrow).or_insert(job))
     }
 

@@ -1,9 +1,8 @@
 //! The requester: asks for quotes, agrees, locks the money, follows the job to the end of its escrow.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+mod inbound;
+
+use std::time::{Duration, Instant};
 
 use nunet_chain::{ChainError, OutputState};
 use nunet_compute::Tensor;
@@ -14,16 +13,13 @@ use nunet_contracts::{
 };
 use nunet_ledger::{Lovelace, OutPoint, PosixMs, TxId};
 use nunet_market::{Agreement, Demand, JobSpec, Quote, SignedAgreement};
-use nunet_oracle::{
-    Docket, Kind, Rulings,
-    messages::{Commit, Findings, Noted, RevealResult, Ruling},
-    wait_for_escrow,
-};
-use nunet_p2p::{Caller, Multiaddr, Node, NodeConfig, Refusal, Router, blob::BlobStore, peer_id_of};
-use nunet_proof::{Commitment, Finding, ProofKind, PublicKey, Reveal, RunResult, Transcript};
+use nunet_oracle::{Docket, Kind, Rulings, wait_for_escrow};
+use nunet_p2p::{Multiaddr, Node, NodeConfig, blob::BlobStore, peer_id_of};
+use nunet_proof::{Finding, ProofKind, RunResult, Transcript};
 use rand::Rng;
 use tokio::sync::mpsc;
 
+use self::inbound::{Shown, router};
 use crate::{
     blobs::HeldBlobs,
     messages::{AskQuote, Locked, ProposeAgreement},
@@ -184,6 +180,7 @@ impl Requester {
         self.jobs.close(&escrow);
         let (closing_tx, closing) = ended?;
         let state: JobState = open.state.borrow().clone();
+        let result = open.opening.borrow().opened().map(|opened| opened.result().clone());
         Ok(JobReport {
             agreement: agreement.agreement,
             quote,
@@ -194,7 +191,7 @@ impl Requester {
             closing,
             transcripts: state.transcripts.into_values().collect(),
             rulings: state.rulings,
-            result: state.opened.map(|opened| opened.result().clone()),
+            result,
         })
     }
 
@@ -371,7 +368,7 @@ impl Requester {
         let mut timing = Timing::default();
         loop {
             let state = job.state.borrow().clone();
-            shown.report(&state, events);
+            shown.report(job, events);
             if let OutputState::Spent { by, .. } = chain.look_up(escrow).await {
                 return self.closing(job, escrow, by).await;
             }
@@ -437,95 +434,4 @@ fn random<const N: usize>() -> [u8; N] {
 struct Timing {
     settled_since: Option<Instant>,
     last_try: Option<Instant>,
-}
-
-/// What was reported already.
-#[derive(Default)]
-struct Shown {
-    committed: bool,
-    received: bool,
-    members: std::collections::BTreeSet<PublicKey>,
-}
-
-impl Shown {
-    fn report(&mut self, state: &JobState, events: &mpsc::UnboundedSender<RequesterEvent>) {
-        let report = |event| drop(events.send(event));
-        if state.commitment.is_some() && !std::mem::replace(&mut self.committed, true) {
-            report(RequesterEvent::Committed);
-        }
-        if state.opened.is_some() && !std::mem::replace(&mut self.received, true) {
-            report(RequesterEvent::Received);
-        }
-        for (member, transcript) in &state.transcripts {
-            if self.members.insert(*member) {
-                let finding = transcript.found().finding();
-                report(RequesterEvent::Found { member: MemberKey(member.0), finding });
-            }
-        }
-    }
-}
-
-fn router(jobs: &OpenJobs, blobs: &BlobStore) -> Router {
-    let (commit, reveal) = (jobs.clone(), jobs.clone());
-    let (findings, ruling) = (jobs.clone(), jobs.clone());
-    let router = Router::new()
-        .on(move |_: Caller, message: Commit| {
-            let answer = take_commitment(&commit, &message);
-            async move { answer }
-        })
-        .on(move |caller: Caller, message: RevealResult| {
-            let jobs = reveal.clone();
-            async move { take_reveal(&jobs, &caller, message).await }
-        })
-        .on(move |_: Caller, message: Findings| {
-            let answer = findings.take_findings(&message);
-            async move { answer }
-        })
-        .on(move |_: Caller, message: Ruling| {
-            let answer = ruling.take_ruling(&message);
-            async move { answer }
-        });
-    blobs.serve(router)
-}
-
-fn take_commitment(jobs: &OpenJobs, message: &Commit) -> Result<Noted, Refusal> {
-    let commitment =
-        Commitment::from_bytes(&message.commitment).map_err(|error| Refusal::rejected(error.to_string()))?;
-    let job = jobs.get(&commitment.binding().outpoint)?;
-    if commitment.provider().0 != job.agreement.agreement.provider.0
-        || commitment.binding() != &job.docket.subject().binding
-    {
-        return Err(Refusal::rejected("the commitment is not this provider's, or for another escrow"));
-    }
-    job.state.send_modify(|state| {
-        state.commitment.get_or_insert(commitment);
-    });
-    Ok(Noted)
-}
-
-async fn take_reveal(jobs: &OpenJobs, caller: &Caller, message: RevealResult) -> Result<Noted, Refusal> {
-    let job = jobs.get(&message.escrow)?;
-    let provider = job.agreement.agreement.provider.0;
-    if caller.public_key().ok() != Some(provider) {
-        return Err(Refusal::rejected("only the provider of a job reveals its result"));
-    }
-    let (commitment, opened) = {
-        let state = job.state.borrow();
-        (state.commitment.clone(), state.opened.is_some())
-    };
-    if opened {
-        return Ok(Noted);
-    }
-    let commitment = commitment.ok_or_else(|| Refusal::rejected("a reveal came before its commitment"))?;
-    let binding = job.docket.subject().binding;
-    let open = move || {
-        let reveal = Reveal::from_bytes(&message.reveal).map_err(|error| error.to_string())?;
-        commitment.open(&PublicKey(provider), &binding, &reveal).map_err(|error| error.to_string())
-    };
-    let opened = tokio::task::spawn_blocking(open).await;
-    let opened = opened.map_err(|_| Refusal::failed("reading the reveal was aborted"))?.map_err(Refusal::rejected)?;
-    job.state.send_modify(|state| {
-        state.opened.get_or_insert_with(|| Arc::new(opened));
-    });
-    Ok(Noted)
 }

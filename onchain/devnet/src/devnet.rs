@@ -59,12 +59,12 @@ impl Default for DevnetConfig {
 #[derive(Debug, thiserror::Error)]
 pub enum DevnetError {
     /// The address is taken or not ours.
-    #[error("cannot listen on {listen}: {source}; choose another address or port 0")]
+    #[error("cannot listen on {listen}: {reason}; choose another address or port 0")]
     Listen {
         /// Where.
         listen: SocketAddr,
         /// Why not.
-        source: std::io::Error,
+        reason: std::io::Error,
     },
     /// The genesis is wrong.
     #[error(transparent)]
@@ -119,8 +119,8 @@ impl Devnet {
         // Slots begin on whole seconds: the API shows times in seconds.
         let start = PosixMs(wall_clock_ms() / 1_000 * 1_000);
         let node = Arc::new(Node::new(&genesis, params, start)?);
-        let listener = TcpListener::bind(listen).await.map_err(|source| DevnetError::Listen { listen, source })?;
-        let address = listener.local_addr().map_err(|source| DevnetError::Listen { listen, source })?;
+        let listener = TcpListener::bind(listen).await.map_err(|reason| DevnetError::Listen { listen, reason })?;
+        let address = listener.local_addr().map_err(|reason| DevnetError::Listen { listen, reason })?;
 
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();

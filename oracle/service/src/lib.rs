@@ -8,6 +8,7 @@ pub mod escrow;
 pub mod journal;
 pub mod member;
 pub mod messages;
+pub mod opening;
 pub mod ruling;
 
 pub use escrow::{ESCROW_DEPTH, EscrowError, is_exact_escrow, is_spent, wait_for_escrow};

@@ -54,6 +54,7 @@ pub enum RulingError {
 #[derive(Clone, Debug)]
 pub struct Docket {
     escrow: OutPoint,
+    provider: PublicKey,
     subject: Subject,
     quorum: Quorum,
     terms: Terms,
@@ -78,6 +79,7 @@ impl Docket {
         let binding = Binding { magic: agreement.magic.0, script: agreement.logic.0, outpoint: escrow.to_bytes() };
         Ok(Self {
             escrow,
+            provider: PublicKey(agreement.provider.0),
             subject: Subject {
                 binding,
                 agreement: Hash32(agreement.hash().0),
@@ -96,6 +98,11 @@ impl Docket {
     /// The escrow.
     pub fn escrow(&self) -> OutPoint {
         self.escrow
+    }
+
+    /// Whose commitments count.
+    pub fn provider(&self) -> &PublicKey {
+        &self.provider
     }
 
     /// What transcripts must be about.
@@ -339,7 +346,10 @@ mod tests {
             let mut evidence = judgement.evidence;
             change(&mut evidence);
             let lie = this.judgement(evidence).unwrap().sign(&keys()[0]);
-            assert!(matches!(this.read_ruling(&lie), Err(RulingError::Amounts { .. })), "signed by a member all the same");
+            assert!(
+                matches!(this.read_ruling(&lie), Err(RulingError::Amounts { .. })),
+                "signed by a member all the same"
+            );
         }
     }
 
