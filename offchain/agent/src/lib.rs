@@ -23,4 +23,4 @@ mod requester;
 
 pub use party::{AgentError, JobState, OpenJob, PartyConfig};
 pub use provider::{Conduct, Offer, Provider, ProviderEvent};
-pub use requester::{Job, JobReport, Policy, Requester, RequesterEvent};
+pub use requester::{Job, JobReport, JobTimes, Policy, Requester, RequesterEvent};

@@ -100,6 +100,17 @@ pub enum RequesterEvent {
     CloseSent(TxId),
 }
 
+/// When the steps of a job were done, after its demand.
+#[derive(Clone, Copy, Debug)]
+pub struct JobTimes {
+    /// Both sides signed.
+    pub agreed: Duration,
+    /// The money was on chain.
+    pub locked: Duration,
+    /// The escrow was spent.
+    pub closed: Duration,
+}
+
 /// How a job ended, read from the chain.
 #[derive(Clone, Debug)]
 pub struct JobReport {
@@ -123,6 +134,8 @@ pub struct JobReport {
     pub rulings: Rulings,
     /// The revealed outputs.
     pub result: Option<RunResult>,
+    /// When the steps were done.
+    pub times: JobTimes,
 }
 
 /// A running requester.
@@ -162,13 +175,16 @@ impl Requester {
         events: &mpsc::UnboundedSender<RequesterEvent>,
     ) -> Result<JobReport, AgentError> {
         let report = |event| drop(events.send(event));
+        let started = Instant::now();
         let (demand, _blobs) = self.demand(&job).await?;
         let quote = self.best_quote(&demand, providers, events).await?;
         let agreement = self.agree(&demand, &quote).await?;
         let hash = agreement.agreement.hash();
         report(RequesterEvent::Agreed(hash));
+        let agreed = started.elapsed();
 
         let (escrow, lock_fee) = self.lock(&agreement.agreement, events).await?;
+        let locked = started.elapsed();
         let docket = Docket::new(&agreement.agreement, escrow, &self.party.committee)?;
         let open = self.jobs.open(agreement.clone(), docket);
         let deadline = agreement.agreement.deadline;
@@ -179,6 +195,7 @@ impl Requester {
         let ended = self.follow(&open, escrow, events).await;
         self.jobs.close(&escrow);
         let (closing_tx, closing) = ended?;
+        let times = JobTimes { agreed, locked, closed: started.elapsed() };
         let state: JobState = open.state.borrow().clone();
         let result = open.opening.borrow().opened().map(|opened| opened.result().clone());
         Ok(JobReport {
@@ -192,6 +209,7 @@ impl Requester {
             transcripts: state.transcripts.into_values().collect(),
             rulings: state.rulings,
             result,
+            times,
         })
     }
 

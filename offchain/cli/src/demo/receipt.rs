@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt::Write, time::Duration};
 
-use nunet_agent::JobReport;
+use nunet_agent::{JobReport, JobTimes};
 use nunet_contracts::{AgreementHash, Closing, MemberKey, Ntx};
 use nunet_ledger::{Lovelace, TxId};
 use nunet_market::Quote;
@@ -85,6 +85,8 @@ pub struct Receipt {
     pub discrepancies: Vec<Discrepancy>,
     /// Holdings before and after the job.
     pub balances: Vec<(Party, Holdings, Holdings)>,
+    /// When the steps of the job were done.
+    pub times: JobTimes,
     /// The whole demo, from start to end.
     pub took: Duration,
 }
@@ -145,6 +147,7 @@ impl Receipt {
             discrepancies: books.discrepancies(),
             balances: books.balances(),
             quote: report.quote,
+            times: report.times,
             took: Duration::ZERO,
         }
     }
@@ -251,7 +254,16 @@ impl Receipt {
                 writeln!(out, "    {discrepancy}")?;
             }
         }
-        writeln!(out, "  took         {:.1} s\n", self.took.as_secs_f64())
+        let JobTimes { agreed, locked, closed } = self.times;
+        let seconds = |time: Duration| format!("{:.1} s", time.as_secs_f64());
+        writeln!(
+            out,
+            "  times        agreed {}, locked {}, closed {} after the demand; {} with the devnet's start and deployment\n",
+            seconds(agreed),
+            seconds(locked),
+            seconds(closed),
+            seconds(self.took)
+        )
     }
 }
 
