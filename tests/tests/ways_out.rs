@@ -73,6 +73,16 @@ async fn a_settlement_pays_exactly_and_costs_little() {
     let closing = read_closing(&world.deployment.protocol, &applied.cbor, escrow.outpoint, &escrow.datum).unwrap();
     let expected = Closing::Settled { paid: Ntx(3_000_000), slashed: Ntx(0), evidence: [7; 32], signatures: ENOUGH };
     assert_eq!(closing, expected, "the chain says how it ended");
+    // An endpoint can hand out anything as the closing transaction: it is read or refused, never a panic.
+    for at in 0..applied.cbor.len() {
+        let mut strange = applied.cbor.clone();
+        strange[at] ^= 0xff;
+        let _ = read_closing(&world.deployment.protocol, &strange, escrow.outpoint, &escrow.datum);
+        let cut = &applied.cbor[..at];
+        assert!(read_closing(&world.deployment.protocol, cut, escrow.outpoint, &escrow.datum).is_err());
+    }
+    let other = nunet_ledger::OutPoint { index: 9, ..escrow.outpoint };
+    assert!(read_closing(&world.deployment.protocol, &applied.cbor, other, &escrow.datum).is_err(), "not its input");
     world.stop().await;
 }
 
