@@ -15,7 +15,7 @@ use nunet_agent::{
     messages::{Locked, ProposeAgreement},
 };
 use nunet_compute::Tensor;
-use nunet_contracts::{Ntx, transactions::escrow_output};
+use nunet_contracts::{Closing, Ntx, closing::read_closing, transactions::escrow_output};
 use nunet_ledger::{Lovelace, OutPoint, PosixMs};
 use nunet_market::{Agreement, JobSpec, MIN_SETTLE_TIME_MS, PartyKey, SignedAgreement};
 use nunet_oracle::{
@@ -153,6 +153,44 @@ impl HandMade {
         self.node.request(self.provider, &locked).await.unwrap();
         escrow
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_requester_that_walks_away_keeps_nobody_from_being_paid() {
+    let digits = Digits::load().unwrap();
+    let mut scene = Scene::set(3).await;
+    let requester = HandMade::agree(&scene, &digits).await;
+    let terms = requester.agreement.agreement.escrow_terms();
+    let protocol = &scene.world.deployment.protocol;
+    let plan = nunet_contracts::TxPlan {
+        outputs: vec![escrow_output(protocol, &terms).unwrap()],
+        ..nunet_contracts::TxPlan::default()
+    };
+    let tx = scene.world.place(&plan, scene.world.accounts.wallet(Role::Requester)).await.unwrap();
+    let escrow = OutPoint { tx, index: 0 };
+    let locked = Locked { agreement: requester.agreement.agreement.hash().0, escrow: escrow.to_bytes() };
+    requester.node.request(requester.provider, &locked).await.unwrap();
+    // It takes no result, hands out no inputs and tells no member.
+    requester.node.shutdown().await;
+
+    let paid = async {
+        loop {
+            if let nunet_chain::OutputState::Spent { by, .. } = scene.world.chain.look_up(escrow).await {
+                return by;
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    let by = tokio::time::timeout(Duration::from_secs(90), paid).await.expect("the provider settles");
+    let cbor = scene.world.chain.transaction_cbor(&by).await.unwrap().unwrap();
+    match read_closing(protocol, &cbor, escrow, &terms.datum).unwrap() {
+        Closing::Settled { paid, .. } => assert_eq!(paid, PRICE),
+        other => panic!("{other:?}"),
+    }
+    while let Ok(event) = scene.events.try_recv() {
+        assert!(!matches!(event, ProviderEvent::Failed { .. }), "{event:?}");
+    }
+    scene.strike().await;
 }
 
 async fn failure(events: &mut UnboundedReceiver<ProviderEvent>) -> String {

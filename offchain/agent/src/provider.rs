@@ -67,7 +67,7 @@ pub enum ProviderEvent {
         /// Members that must.
         threshold: usize,
     },
-    /// The result is with the requester and this many members.
+    /// The result is with this many members, enough for a verdict; the requester is shown it now.
     Revealed {
         /// The job's escrow.
         escrow: OutPoint,

@@ -25,7 +25,7 @@ use crate::party::{AgentError, OpenJob};
 const SETTLE_RETRY: Duration = Duration::from_secs(5);
 /// How long before the reveal time a reveal is too late to be sure of: it would only give the result away.
 const REVEAL_MARGIN_MS: u64 = 30_000;
-/// How often links to members and the requester are renewed while a job is open.
+/// How often links to members are renewed, and the result is offered to the requester again.
 const RENEW_LINKS: Duration = Duration::from_secs(30);
 /// The pause before a message that a member did not take is sent again.
 const RESEND: Duration = Duration::from_secs(1);
@@ -73,27 +73,30 @@ impl Shared {
             delivered = self.deliver(node, agreement, &delivery) => delivered?,
             () = spent(chain, escrow) => return Ok(()),
         }
-        self.collect(node, &job, escrow).await
+        let requester =
+            peer_id_of(&agreement.requester.0).map_err(|error| AgentError::peer(agreement.requester, error))?;
+        tokio::select! {
+            () = self.collect(node, &job, escrow) => {}
+            () = self.show(node, requester, &delivery) => {}
+        }
+        Ok(())
     }
 
-    /// Brings commitment and result to the members, and to the requester once enough members hold them: a result that
-    /// nobody can vouch for is not given away. Members that are down are tried again until the reveal time.
+    /// Brings commitment and result to enough members for a verdict; those that are down are tried again until the
+    /// reveal time. Only after this does the requester see the result: one that nobody can vouch for is not given away.
     async fn deliver(&self, node: &Node, agreement: &Agreement, delivery: &Delivery) -> Result<(), AgentError> {
         let threshold = self.party.committee.datum.threshold();
         let chain = &self.party.chain;
         let escrow = OutPoint::from_bytes(delivery.reveal.escrow);
-        let requester =
-            peer_id_of(&agreement.requester.0).map_err(|error| AgentError::peer(agreement.requester, error))?;
         let mut committed = BTreeSet::new();
         let mut revealed = BTreeSet::new();
-        let mut requester_has_it = false;
         let mut enough_since = None;
         let (began, mut warned) = (Instant::now(), false);
         loop {
             if chain.time().await.0.saturating_add(REVEAL_MARGIN_MS) >= agreement.reveal_by.0 {
                 // Too few members for a verdict, but none of them shall say that nothing was revealed.
                 let strangers = self.others(&committed);
-                self.party.reach_members(node, &strangers, |node, peer| delivery.reveal_to(node, peer)).await;
+                let _ = self.party.reach_members(node, &strangers, |node, peer| delivery.reveal_to(node, peer)).await;
                 return Err(AgentError::Undelivered { members: committed.len(), threshold });
             }
             for peer in self.party.reach_members(node, &committed, |node, peer| delivery.commit_to(node, peer)).await {
@@ -115,14 +118,9 @@ impl Shared {
                     revealed.insert(peer);
                 }
             }
-            if revealed.len() >= threshold && !requester_has_it {
-                requester_has_it = delivery.show_requester(node, requester).await;
-                if requester_has_it {
-                    self.report(ProviderEvent::Revealed { escrow, members: revealed.len() });
-                }
-            }
-            if requester_has_it {
+            if revealed.len() >= threshold {
                 // Enough members can rule now; the others are not needed.
+                self.report(ProviderEvent::Revealed { escrow, members: revealed.len() });
                 return Ok(());
             }
             tokio::time::sleep(RESEND).await;
@@ -149,7 +147,7 @@ impl Shared {
     }
 
     /// Settles as soon as enough members signed a payout, and follows the escrow until it is spent.
-    async fn collect(&self, node: &Node, job: &OpenJob, escrow: OutPoint) -> Result<(), AgentError> {
+    async fn collect(&self, node: &Node, job: &OpenJob, escrow: OutPoint) {
         let threshold = self.party.committee.datum.threshold();
         let chain = &self.party.chain;
         let (mut next_try, mut next_renewal) = (Instant::now(), Instant::now() + RENEW_LINKS);
@@ -167,11 +165,19 @@ impl Shared {
             }
             if Instant::now() >= next_renewal {
                 next_renewal = Instant::now() + RENEW_LINKS;
-                self.party.meet_members(node).await;
+                let (party, node, stop) = (self.party.clone(), node.clone(), self.stop.clone());
+                self.tasks.spawn(async move { stop.run_until_cancelled(party.meet_members(&node)).await });
             }
             tokio::time::sleep(chain.poll_interval()).await;
         }
-        Ok(())
+    }
+
+    /// Shows the requester its result, as often as it takes. A requester that is gone keeps nobody from being paid.
+    async fn show(&self, node: &Node, requester: PeerId, delivery: &Delivery) {
+        while !delivery.show_to(node, requester).await {
+            tokio::time::sleep(RENEW_LINKS).await;
+        }
+        std::future::pending().await
     }
 }
 
@@ -193,7 +199,7 @@ impl Delivery {
         node.request(peer, &self.reveal).await.map(|_| ())
     }
 
-    async fn show_requester(&self, node: &Node, requester: PeerId) -> bool {
+    async fn show_to(&self, node: &Node, requester: PeerId) -> bool {
         let shown = async {
             node.request(requester, &self.commit).await?;
             node.request(requester, &self.reveal).await

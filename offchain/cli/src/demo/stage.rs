@@ -220,7 +220,9 @@ fn show_provider(
                 ProviderEvent::TooFewMembers { members, threshold, .. } => {
                     format!("reaches {members} members, needs {threshold}: keeps the result back")
                 }
-                ProviderEvent::Revealed { members, .. } => format!("revealed to {members} members and the requester"),
+                ProviderEvent::Revealed { members, .. } => {
+                    format!("revealed to {members} members, and now to the requester")
+                }
                 ProviderEvent::Failed { reason, .. } => format!("ended a job without payment: {reason}"),
             };
             drop(lines.send(Line { at: started.elapsed(), who: "provider", what }));
