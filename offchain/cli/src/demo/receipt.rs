@@ -74,7 +74,7 @@ pub struct Receipt {
     /// What each member found, and whether it signed a verdict.
     pub verdicts: BTreeMap<MemberKey, (Finding, bool)>,
     /// Network fees of lock and closing transaction.
-    pub tx_fees: Lovelace,
+    pub tx_fees: [Lovelace; 2],
     /// What the provider computed with.
     pub device: String,
     /// Right labels among the images that training never saw, 0 to 1; `None` without a result.
@@ -140,7 +140,7 @@ impl Receipt {
             finding,
             at,
             verdicts,
-            tx_fees: Lovelace(books.facts.lock_fee.0 + books.facts.closing_fee.0),
+            tx_fees: [books.facts.lock_fee, books.facts.closing_fee],
             device: stage.device().to_owned(),
             accuracy: labels.and_then(|labels| digits.held_out_accuracy(labels)),
             result_hash: report.result.as_ref().map(|result| result.hash().to_string()),
@@ -175,7 +175,7 @@ impl Receipt {
             "slashed": self.slashed.0,
             "finding": self.finding.map(finding_name),
             "where": self.at.map(|at| json!({"op": at.op, "row": at.row})),
-            "tx_fees_lovelace": self.tx_fees.0,
+            "tx_fees_lovelace": self.tx_fees.iter().map(|fee| fee.0).sum::<u64>(),
             "device": self.device,
             "accuracy": self.accuracy,
             "result_hash": self.result_hash,
@@ -228,7 +228,8 @@ impl Receipt {
             "money",
             format!("{} price: {} paid, {} back; {} to the committee", self.price, self.paid, self.refunded, self.fee),
         )?;
-        row("network", format!("{} in fees for lock and settlement", self.tx_fees))?;
+        let [lock, close] = self.tx_fees;
+        row("network", format!("fees of {lock} for the lock and {close} for the settlement"))?;
         writeln!(
             out,
             "\n  {:<12} {:>20} {:>20} {:>24} {:>24}",
