@@ -72,6 +72,14 @@ impl Scene {
         }
     }
 
+    /// Locks an escrow with these terms, whatever was agreed.
+    async fn lock(&self, terms: &nunet_contracts::EscrowTerms) -> OutPoint {
+        let outputs = vec![escrow_output(&self.world.deployment.protocol, terms).unwrap()];
+        let plan = nunet_contracts::TxPlan { outputs, ..nunet_contracts::TxPlan::default() };
+        let tx = self.world.place(&plan, self.world.accounts.wallet(Role::Requester)).await.unwrap();
+        OutPoint { tx, index: 0 }
+    }
+
     async fn strike(self) {
         self.provider.shutdown().await;
         for member in self.members {
@@ -136,13 +144,7 @@ impl HandMade {
     async fn lock_changed(&self, scene: &Scene, change: impl FnOnce(&mut nunet_contracts::EscrowTerms)) -> OutPoint {
         let mut terms = self.agreement.agreement.escrow_terms();
         change(&mut terms);
-        let protocol = &scene.world.deployment.protocol;
-        let plan = nunet_contracts::TxPlan {
-            outputs: vec![escrow_output(protocol, &terms).unwrap()],
-            ..nunet_contracts::TxPlan::default()
-        };
-        let tx = scene.world.place(&plan, scene.world.accounts.wallet(Role::Requester)).await.unwrap();
-        let escrow = OutPoint { tx, index: 0 };
+        let escrow = scene.lock(&terms).await;
         let notice = JobNotice { agreement: self.agreement.clone(), escrow: escrow.to_bytes() };
         for member in &scene.members {
             let peer = self.node.connect(member.addresses()[0].clone()).await.unwrap();
@@ -161,13 +163,7 @@ async fn a_requester_that_walks_away_keeps_nobody_from_being_paid() {
     let mut scene = Scene::set(3).await;
     let requester = HandMade::agree(&scene, &digits).await;
     let terms = requester.agreement.agreement.escrow_terms();
-    let protocol = &scene.world.deployment.protocol;
-    let plan = nunet_contracts::TxPlan {
-        outputs: vec![escrow_output(protocol, &terms).unwrap()],
-        ..nunet_contracts::TxPlan::default()
-    };
-    let tx = scene.world.place(&plan, scene.world.accounts.wallet(Role::Requester)).await.unwrap();
-    let escrow = OutPoint { tx, index: 0 };
+    let escrow = scene.lock(&terms).await;
     let locked = Locked { agreement: requester.agreement.agreement.hash().0, escrow: escrow.to_bytes() };
     requester.node.request(requester.provider, &locked).await.unwrap();
     // It takes no result, hands out no inputs and tells no member.
@@ -183,7 +179,7 @@ async fn a_requester_that_walks_away_keeps_nobody_from_being_paid() {
     };
     let by = tokio::time::timeout(Duration::from_secs(90), paid).await.expect("the provider settles");
     let cbor = scene.world.chain.transaction_cbor(&by).await.unwrap().unwrap();
-    match read_closing(protocol, &cbor, escrow, &terms.datum).unwrap() {
+    match read_closing(&scene.world.deployment.protocol, &cbor, escrow, &terms.datum).unwrap() {
         Closing::Settled { paid, .. } => assert_eq!(paid, PRICE),
         other => panic!("{other:?}"),
     }

@@ -11,21 +11,19 @@ use nunet_contracts::{
     Committee, Deployment, Escrow, PlanError, Protocol, Signatures, TxPlan,
     transactions::{refund, settle},
 };
-use nunet_ledger::{OutPoint, PosixMs, Slot, TxId};
+use nunet_ledger::{OutPoint, PosixMs, TxId};
 use nunet_market::{Agreement, PartyKey, SignedAgreement};
 use nunet_oracle::{
     Docket, Journal, JournalError, Judgement, RulingError, Rulings,
     messages::{Findings, JobNotice, Noted, Ruling},
     opening::Opening,
 };
-use nunet_p2p::{Multiaddr, Node, NodeConfig, PeerId, Refusal, RequestError, peer_id_of};
+use nunet_p2p::{Caller, Multiaddr, Node, NodeConfig, PeerId, Refusal, RequestError, Router, peer_id_of};
 use nunet_proof::{EvidenceLeaf, PublicKey, Transcript};
 use tokio::sync::watch;
 
 /// How long a closing transaction is valid, in milliseconds of chain time.
 const CLOSING_LIFE_MS: u64 = 5 * 60_000;
-/// The most bytes of a program, and of all inputs together.
-pub(crate) const MAX_BLOB_BYTES: usize = 256 * 1024 * 1024;
 
 /// What a requester or provider needs to run.
 #[derive(Clone)]
@@ -155,23 +153,35 @@ impl OpenJobs {
         lock(&self.0).get(&escrow).cloned().ok_or_else(|| Refusal::not_found(format!("no job with escrow {escrow}")))
     }
 
-    pub(crate) fn take_findings(&self, message: &Findings) -> Result<Noted, Refusal> {
-        let rejected = |error: &dyn std::fmt::Display| Refusal::rejected(error.to_string());
-        let transcript = Transcript::from_bytes(&message.transcript).map_err(|error| rejected(&error))?;
+    /// Adds the handlers that take note of what members say to a router.
+    pub(crate) fn serve(&self, router: Router) -> Router {
+        let (findings, ruling) = (self.clone(), self.clone());
+        router
+            .on(move |_: Caller, message: Findings| {
+                let answer = findings.take_findings(&message);
+                async move { answer }
+            })
+            .on(move |_: Caller, message: Ruling| {
+                let answer = ruling.take_ruling(&message);
+                async move { answer }
+            })
+    }
+
+    fn take_findings(&self, message: &Findings) -> Result<Noted, Refusal> {
+        let transcript = Transcript::from_bytes(&message.transcript).map_err(Refusal::rejected)?;
         let job = self.get(&transcript.subject().binding.outpoint)?;
-        let transcript = job.docket.read_transcript(&message.transcript).map_err(|error| rejected(&error))?;
+        let transcript = job.docket.accept(transcript).map_err(Refusal::rejected)?;
         job.state.send_modify(|state| {
             state.transcripts.entry(*transcript.member()).or_insert(transcript);
         });
         Ok(Noted)
     }
 
-    pub(crate) fn take_ruling(&self, message: &Ruling) -> Result<Noted, Refusal> {
+    fn take_ruling(&self, message: &Ruling) -> Result<Noted, Refusal> {
         let evidence = EvidenceLeaf::from_bytes(&message.evidence)
             .ok_or_else(|| Refusal::rejected("the ruling's evidence is no evidence leaf"))?;
         let job = self.get(&evidence.subject.binding.outpoint)?;
-        let (member, judgement) =
-            job.docket.read_ruling(message).map_err(|error| Refusal::rejected(error.to_string()))?;
+        let (member, judgement) = job.docket.read_ruling(message).map_err(Refusal::rejected)?;
         job.state.send_if_modified(|state| state.rulings.add(member, judgement, message.signature));
         Ok(Noted)
     }
@@ -251,12 +261,6 @@ impl PartyConfig {
         agreement.check().map_err(|error| error.to_string())
     }
 
-    /// Builds, signs, checks and submits a plan with this party's wallet.
-    async fn submit(&self, plan: &TxPlan) -> Result<TxId, AgentError> {
-        let (id, _) = submit_plan(&self.chain, plan, &self.wallet).await?;
-        Ok(id)
-    }
-
     /// The escrow as it stands on chain, or `None` when it is spent or not there.
     pub(crate) async fn escrow(&self, outpoint: OutPoint) -> Result<Option<Escrow>, AgentError> {
         match self.chain.output(&outpoint).await? {
@@ -274,31 +278,28 @@ impl PartyConfig {
         judgement: &Judgement,
         signatures: &Signatures,
     ) -> Result<Option<TxId>, AgentError> {
-        let Some(escrow) = self.escrow(outpoint).await? else { return Ok(None) };
-        let mut plan = settle(
-            &self.deployment,
-            &self.chain.params(),
-            &self.committee,
-            &judgement.verdict,
-            signatures,
-            std::slice::from_ref(&escrow),
-        )?;
-        plan.valid_until = Some(self.closing_until().await?);
-        self.submit(&plan).await.map(Some)
-    }
-
-    /// Closing transactions expire soon: whoever loses the race to close an escrow has its funds back then.
-    async fn closing_until(&self) -> Result<Slot, AgentError> {
-        let time = self.chain.tip().await?.time;
-        Ok(self.chain.slots().at(PosixMs(time.0.saturating_add(CLOSING_LIFE_MS))))
+        let (params, verdict) = (self.chain.params(), &judgement.verdict);
+        self.close(outpoint, |only| settle(&self.deployment, &params, &self.committee, verdict, signatures, only)).await
     }
 
     /// Refunds one escrow whose deadline has passed.
     pub(crate) async fn refund(&self, outpoint: OutPoint) -> Result<Option<TxId>, AgentError> {
+        let (params, slots) = (self.chain.params(), self.chain.slots());
+        self.close(outpoint, |only| refund(&self.deployment, &params, &slots, only)).await
+    }
+
+    /// Closes one escrow by this plan; `None` when it is not there any more. Closing transactions expire soon: whoever
+    /// loses the race to close an escrow has its funds back then.
+    async fn close(
+        &self,
+        outpoint: OutPoint,
+        plan: impl FnOnce(&[Escrow]) -> Result<TxPlan, PlanError>,
+    ) -> Result<Option<TxId>, AgentError> {
         let Some(escrow) = self.escrow(outpoint).await? else { return Ok(None) };
-        let mut plan =
-            refund(&self.deployment, &self.chain.params(), &self.chain.slots(), std::slice::from_ref(&escrow))?;
-        plan.valid_until = Some(self.closing_until().await?);
-        self.submit(&plan).await.map(Some)
+        let mut plan = plan(std::slice::from_ref(&escrow))?;
+        let until = self.chain.tip().await?.time.0.saturating_add(CLOSING_LIFE_MS);
+        plan.valid_until = Some(self.chain.slots().at(PosixMs(until)));
+        let (id, _) = submit_plan(&self.chain, &plan, &self.wallet).await?;
+        Ok(Some(id))
     }
 }

@@ -14,7 +14,7 @@ use nunet_compute::{Model, Tensor};
 use nunet_contracts::{AgreementHash, Ntx};
 use nunet_ledger::OutPoint;
 use nunet_market::SignedAgreement;
-use nunet_oracle::messages::{Findings, Ruling};
+use nunet_oracle::messages::MAX_BLOB_BYTES;
 use nunet_p2p::{Caller, Node, NodeConfig, Router, blob::BlobStore};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -23,7 +23,7 @@ pub use self::conduct::Conduct;
 use crate::{
     blobs::HeldBlobs,
     messages::{AskQuote, Locked, ProposeAgreement},
-    party::{AgentError, MAX_BLOB_BYTES, OpenJobs, PartyConfig},
+    party::{AgentError, OpenJobs, PartyConfig},
 };
 
 /// The most agreements that wait for their money, or run, at a time.
@@ -160,7 +160,6 @@ impl Provider {
 
 fn router(shared: &Arc<Shared>) -> Router {
     let (quote, agree, locked) = (Arc::clone(shared), Arc::clone(shared), Arc::clone(shared));
-    let (findings, ruling) = (shared.jobs.clone(), shared.jobs.clone());
     let router = Router::new()
         .on(move |_: Caller, message: AskQuote| {
             let shared = Arc::clone(&quote);
@@ -173,16 +172,8 @@ fn router(shared: &Arc<Shared>) -> Router {
         .on(move |caller: Caller, message: Locked| {
             let answer = locked.take_locked(&caller, &message);
             async move { answer }
-        })
-        .on(move |_: Caller, message: Findings| {
-            let answer = findings.take_findings(&message);
-            async move { answer }
-        })
-        .on(move |_: Caller, message: Ruling| {
-            let answer = ruling.take_ruling(&message);
-            async move { answer }
         });
-    shared.blobs.serve(router)
+    shared.jobs.serve(shared.blobs.serve(router))
 }
 
 impl Shared {

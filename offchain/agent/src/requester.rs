@@ -13,7 +13,7 @@ use nunet_contracts::{
 };
 use nunet_ledger::{Lovelace, OutPoint, PosixMs, TxId};
 use nunet_market::{Agreement, Demand, JobSpec, Quote, SignedAgreement};
-use nunet_oracle::{Docket, Kind, Rulings, wait_for_escrow};
+use nunet_oracle::{Docket, Kind, Rulings, messages::MAX_BLOB_BYTES, wait_for_escrow};
 use nunet_p2p::{Multiaddr, Node, NodeConfig, blob::BlobStore, peer_id_of};
 use nunet_proof::{Finding, ProofKind, RunResult, Transcript};
 use rand::Rng;
@@ -23,7 +23,7 @@ use self::inbound::{Shown, router};
 use crate::{
     blobs::HeldBlobs,
     messages::{AskQuote, Locked, ProposeAgreement},
-    party::{AgentError, JobState, MAX_BLOB_BYTES, OpenJob, OpenJobs, PartyConfig},
+    party::{AgentError, JobState, OpenJob, OpenJobs, PartyConfig},
 };
 
 /// How long a demand and the lock after it may take, in milliseconds of chain time.

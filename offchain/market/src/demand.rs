@@ -69,9 +69,4 @@ impl Demand {
             .fixed(&self.nonce)
             .hash()
     }
-
-    /// A short name for logs: the first 8 bytes of the hash.
-    pub fn short(&self) -> String {
-        hex::encode(&self.hash()[..8])
-    }
 }

@@ -88,10 +88,10 @@ impl Refusal {
         Self { code, text: clean }
     }
 
-    /// "No": the request was understood and is turned down for the reason in `text`.
+    /// "No": the request was understood and is turned down for this reason, a text or an error.
     #[must_use]
-    pub fn rejected(text: impl AsRef<str>) -> Self {
-        Self::new(RefusalCode::Rejected, text)
+    pub fn rejected(reason: impl fmt::Display) -> Self {
+        Self::new(RefusalCode::Rejected, reason.to_string())
     }
 
     /// "There is no such thing here."

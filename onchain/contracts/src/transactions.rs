@@ -120,12 +120,16 @@ pub fn payout(
 ) -> Result<TxOut, PlanError> {
     let value =
         Value::lovelace_only(lovelace).with(protocol.ntx().clone(), ntx.0).ok_or(PlanError::Overflow("a payout"))?;
-    let mut output = TxOut::new(address, value);
+    Ok(with_min_ada(params, TxOut::new(address, value)))
+}
+
+/// The output with at least the ledger's minimum of lovelace.
+fn with_min_ada(params: &ProtocolParameters, mut output: TxOut) -> TxOut {
     // A larger amount can need a longer encoding and so a larger minimum; it settles within two rounds.
     loop {
         let needed = min_ada(params, &output);
         if output.value.lovelace() >= needed {
-            return Ok(output);
+            return output;
         }
         output.value.set_lovelace(needed);
     }

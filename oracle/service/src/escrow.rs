@@ -58,3 +58,10 @@ pub async fn wait_for_escrow(
 pub async fn is_spent(chain: &Chain, escrow: OutPoint) -> bool {
     matches!(chain.look_up(escrow).await, OutputState::Spent { .. })
 }
+
+/// Waits until the escrow is spent.
+pub async fn wait_until_spent(chain: &Chain, escrow: OutPoint) {
+    while !is_spent(chain, escrow).await {
+        tokio::time::sleep(chain.poll_interval()).await;
+    }
+}

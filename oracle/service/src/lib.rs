@@ -11,7 +11,7 @@ pub mod messages;
 pub mod opening;
 pub mod ruling;
 
-pub use escrow::{ESCROW_DEPTH, EscrowError, is_exact_escrow, is_spent, wait_for_escrow};
+pub use escrow::{ESCROW_DEPTH, EscrowError, is_exact_escrow, is_spent, wait_for_escrow, wait_until_spent};
 pub use journal::{Journal, JournalError, Kind};
 pub use member::{Member, MemberConfig, MemberError};
 pub use ruling::{Docket, Judgement, RulingError, Rulings};

@@ -16,6 +16,9 @@ use nunet_market::SignedAgreement;
 use nunet_p2p::Request;
 use nunet_proof::{MAX_COMMITMENT_BYTES, MAX_REVEAL_BYTES, MAX_TRANSCRIPT_BYTES};
 
+/// The most bytes of a program, and of all inputs together: what a provider takes on, every member must fetch.
+pub const MAX_BLOB_BYTES: usize = 256 * 1024 * 1024;
+
 /// Room for CBOR heads and short fields around a payload.
 const HEADROOM: usize = 256;
 /// The most bytes of an agreement: fixed fields and two addresses.

@@ -62,7 +62,7 @@ pub fn take_commitment(
 
 /// Reads a commitment; whose it is and for what, is for [`take_commitment`] to check.
 pub fn read_commitment(message: &Commit) -> Result<Commitment, Refusal> {
-    Commitment::from_bytes(&message.commitment).map_err(|error| Refusal::rejected(error.to_string()))
+    Commitment::from_bytes(&message.commitment).map_err(Refusal::rejected)
 }
 
 /// Opens the commitment with what its provider, and nobody else, has sent: a stranger must not make this process hash

@@ -117,7 +117,11 @@ impl Docket {
 
     /// Reads a transcript of a member about this job.
     pub fn read_transcript(&self, bytes: &[u8]) -> Result<Transcript, RulingError> {
-        let transcript = Transcript::from_bytes(bytes)?;
+        self.accept(Transcript::from_bytes(bytes)?)
+    }
+
+    /// Accepts a transcript, whose signature is good, when it is a member's and about this job.
+    pub fn accept(&self, transcript: Transcript) -> Result<Transcript, RulingError> {
         if transcript.subject() != &self.subject {
             return Err(RulingError::OtherJob);
         }

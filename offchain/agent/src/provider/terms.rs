@@ -6,7 +6,10 @@ use nunet_compute::Model;
 use nunet_contracts::{AgreementHash, Ntx, transactions::payout};
 use nunet_ledger::{Address, Lovelace, OutPoint, PosixMs};
 use nunet_market::{Agreement, Demand, Quote, SignedAgreement, SignedQuote};
-use nunet_oracle::{Kind, messages::Noted};
+use nunet_oracle::{
+    Kind,
+    messages::{MAX_BLOB_BYTES, Noted},
+};
 use nunet_p2p::{Caller, Refusal, blob::fetch_blob, peer_id_of};
 use nunet_proof::{ProofKind, RunResult};
 use tokio::sync::OwnedSemaphorePermit;
@@ -15,7 +18,7 @@ use super::{ProviderEvent, Shared, Waiting, Work};
 use crate::{
     blobs::HeldBlobs,
     messages::{Agreed, Locked, ProposeAgreement},
-    party::{MAX_BLOB_BYTES, lock},
+    party::lock,
 };
 
 /// How long a quote stands, in milliseconds of chain time.
@@ -24,10 +27,6 @@ const QUOTE_LIFE_MS: u64 = 60_000;
 const MAX_LOCK_TIME_MS: u64 = 15 * 60_000;
 /// Lovelace that a closing transaction's network fee never exceeds.
 const CLOSING_FEE: u64 = 400_000;
-
-fn rejected(error: impl std::fmt::Display) -> Refusal {
-    Refusal::rejected(error.to_string())
-}
 
 impl Shared {
     async fn now(&self) -> Result<PosixMs, Refusal> {
@@ -70,9 +69,9 @@ impl Shared {
     /// Signs an agreement whose job this provider has fetched, loaded and found possible.
     pub(super) async fn agree(&self, caller: &Caller, message: ProposeAgreement) -> Result<Agreed, Refusal> {
         let agreement = message.agreement;
-        agreement.check_requester(&message.signature).map_err(rejected)?;
+        agreement.check_requester(&message.signature).map_err(Refusal::rejected)?;
         let now = self.now().await?;
-        self.acceptable(&agreement, now).map_err(rejected)?;
+        self.acceptable(&agreement, now).map_err(Refusal::rejected)?;
         let hash = agreement.hash();
         let signature = agreement.sign(&self.party.key);
         // Agreements whose money never came make room for others.
@@ -80,15 +79,15 @@ impl Shared {
         if lock(&self.waiting).contains_key(&hash) {
             return Ok(Agreed { signature });
         }
-        if self.party.journal.find(Kind::Agreement, &hash.0).await.map_err(rejected)?.is_some() {
+        if self.party.journal.find(Kind::Agreement, &hash.0).await.map_err(Refusal::rejected)?.is_some() {
             return Err(Refusal::rejected("this agreement was served already; propose a new one with another nonce"));
         }
         let place = Arc::clone(&self.places).try_acquire_owned();
         let place = place.map_err(|_| Refusal::busy("this provider is full; ask again later"))?;
-        let work = self.prepare(caller, &agreement, place).await.map_err(rejected)?;
+        let work = self.prepare(caller, &agreement, place).await.map_err(Refusal::rejected)?;
         let signed = SignedAgreement { agreement, requester: message.signature, provider: signature };
         let record = minicbor::to_vec(&signed).map_err(|_| Refusal::failed("the agreement has no encoding"))?;
-        self.party.journal.record(Kind::Agreement, &hash.0, &record).await.map_err(rejected)?;
+        self.party.journal.record(Kind::Agreement, &hash.0, &record).await.map_err(Refusal::rejected)?;
         lock(&self.waiting).insert(hash, Waiting { agreement: signed, work });
         self.report(ProviderEvent::Agreed(hash));
         Ok(Agreed { signature })

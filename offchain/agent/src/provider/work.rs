@@ -5,14 +5,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nunet_chain::Chain;
 use nunet_contracts::transactions::escrow_output;
 use nunet_ledger::OutPoint;
 use nunet_market::Agreement;
 use nunet_oracle::{
     Docket, Kind, is_spent,
     messages::{Commit, JobNotice, RevealResult},
-    wait_for_escrow,
+    wait_for_escrow, wait_until_spent,
 };
 use nunet_p2p::{Node, PeerId, RequestError, peer_id_of};
 use nunet_proof::{Salt, execute};
@@ -71,7 +70,7 @@ impl Shared {
         };
         tokio::select! {
             delivered = self.deliver(node, agreement, &delivery) => delivered?,
-            () = spent(chain, escrow) => return Ok(()),
+            () = wait_until_spent(chain, escrow) => return Ok(()),
         }
         let requester =
             peer_id_of(&agreement.requester.0).map_err(|error| AgentError::peer(agreement.requester, error))?;
@@ -205,12 +204,5 @@ impl Delivery {
             node.request(requester, &self.reveal).await
         };
         shown.await.inspect_err(|error| tracing::warn!(%error, "the requester did not take the result yet")).is_ok()
-    }
-}
-
-/// Returns when the escrow is spent.
-async fn spent(chain: &Chain, escrow: OutPoint) {
-    while !is_spent(chain, escrow).await {
-        tokio::time::sleep(chain.poll_interval()).await;
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use nunet_contracts::MemberKey;
 use nunet_oracle::{
-    messages::{Commit, Findings, Noted, RevealResult, Ruling},
+    messages::{Commit, Noted, RevealResult},
     opening::{read_commitment, take_commitment, take_reveal},
 };
 use nunet_p2p::{Caller, Refusal, Router, blob::BlobStore};
@@ -43,7 +43,6 @@ impl Shown {
 
 pub(super) fn router(jobs: &OpenJobs, blobs: &BlobStore) -> Router {
     let (commit, reveal) = (jobs.clone(), jobs.clone());
-    let (findings, ruling) = (jobs.clone(), jobs.clone());
     let router = Router::new()
         .on(move |_: Caller, message: Commit| {
             let answer = commitment(&commit, &message);
@@ -55,16 +54,8 @@ pub(super) fn router(jobs: &OpenJobs, blobs: &BlobStore) -> Router {
                 let job = jobs.get(&message.escrow)?;
                 take_reveal(&job.docket, &job.opening, &caller, message).await
             }
-        })
-        .on(move |_: Caller, message: Findings| {
-            let answer = findings.take_findings(&message);
-            async move { answer }
-        })
-        .on(move |_: Caller, message: Ruling| {
-            let answer = ruling.take_ruling(&message);
-            async move { answer }
         });
-    blobs.serve(router)
+    jobs.serve(blobs.serve(router))
 }
 
 fn commitment(jobs: &OpenJobs, message: &Commit) -> Result<Noted, Refusal> {

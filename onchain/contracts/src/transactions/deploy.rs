@@ -1,8 +1,8 @@
 //! Setting the protocol up on a network: reference scripts, the logic's stake credential, a committee.
 
-use nunet_ledger::{Certificate, Datum, Lovelace, OutPoint, ProtocolParameters, Script, TxOut, Value, fees::min_ada};
+use nunet_ledger::{Certificate, Datum, OutPoint, ProtocolParameters, Script, TxOut, Value};
 
-use super::PlanError;
+use super::{PlanError, with_min_ada};
 use crate::{
     committee::{CommitteeDatum, CommitteeId},
     data,
@@ -53,14 +53,4 @@ pub fn create_committee(
         ..TxPlan::default()
     };
     Ok((id, plan))
-}
-
-fn with_min_ada(params: &ProtocolParameters, mut output: TxOut) -> TxOut {
-    loop {
-        let needed: Lovelace = min_ada(params, &output);
-        if output.value.lovelace() >= needed {
-            return output;
-        }
-        output.value.set_lovelace(needed);
-    }
 }

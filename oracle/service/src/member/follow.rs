@@ -13,14 +13,12 @@ use nunet_proof::{Found, Opened, RunResult, Timing, Transcript, execute, model_r
 
 use super::{Shared, case::Case};
 use crate::{
-    escrow::is_spent,
+    escrow::{is_spent, wait_until_spent},
     journal::{JournalError, Kind},
-    messages::{Findings, Propose},
+    messages::{Findings, MAX_BLOB_BYTES, Propose},
     ruling::RulingError,
 };
 
-/// The most bytes of a program, and of all inputs together, that a member fetches.
-const MAX_BLOB_BYTES: usize = 256 * 1024 * 1024;
 /// The longest pause between two tries to fetch program and inputs.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// How long a proposer has before it is the next member's turn.
@@ -105,14 +103,9 @@ impl Shared {
     }
 
     async fn fetch_until_spent(&self, case: &Case) -> Result<Material, FollowError> {
-        let spent = async {
-            while !is_spent(&self.chain, case.docket.escrow()).await {
-                tokio::time::sleep(PROPOSER_TURN).await;
-            }
-        };
         tokio::select! {
             material = self.fetch(case) => Ok(material),
-            () = spent => Err(FollowError::NoMaterial),
+            () = wait_until_spent(&self.chain, case.docket.escrow()) => Err(FollowError::NoMaterial),
         }
     }
 

@@ -1,6 +1,6 @@
 //! What arrives at a member: each message is checked against the chain and the docket before it counts.
 
-use std::{fmt::Display, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use nunet_chain::OutputState;
 use nunet_contracts::{MemberKey, transactions::escrow_output};
@@ -27,10 +27,6 @@ fn opened_nothing(found: &Found) -> bool {
     matches!(found.finding(), Finding::NoReveal | Finding::BadOpening)
 }
 
-fn rejected(error: impl Display) -> Refusal {
-    Refusal::rejected(error.to_string())
-}
-
 impl Shared {
     fn case(&self, escrow: &[u8; 34]) -> Result<Arc<Case>, Refusal> {
         let escrow = OutPoint::from_bytes(*escrow);
@@ -43,7 +39,7 @@ impl Shared {
     /// Opens a case for a job whose money is on chain exactly as agreed. Nothing else can open one, so cases cost
     /// money, and nobody can occupy somebody else's escrow with another agreement.
     pub(super) async fn take_notice(self: &Arc<Self>, node: Node, notice: JobNotice) -> Result<Noted, Refusal> {
-        let agreement = notice.agreement.check().map_err(rejected)?;
+        let agreement = notice.agreement.check().map_err(Refusal::rejected)?;
         let escrow = OutPoint::from_bytes(notice.escrow);
         if agreement.magic != self.protocol.magic() || agreement.logic != self.protocol.logic_hash() {
             return Err(Refusal::rejected(
@@ -62,8 +58,8 @@ impl Shared {
         if self.knows(escrow, agreement)? {
             return Ok(Noted);
         }
-        let expected = escrow_output(&self.protocol, &agreement.escrow_terms()).map_err(rejected)?;
-        let docket = Docket::new(agreement, escrow, &self.committee).map_err(rejected)?;
+        let expected = escrow_output(&self.protocol, &agreement.escrow_terms()).map_err(Refusal::rejected)?;
+        let docket = Docket::new(agreement, escrow, &self.committee).map_err(Refusal::rejected)?;
         let unreadable = |_| Refusal::busy("the chain cannot be read at the moment; send the notice again");
         match self.chain.output(&escrow).await.map_err(unreadable)? {
             OutputState::Unspent { output, .. } if !is_exact_escrow(&output, &expected) => {
@@ -125,9 +121,9 @@ impl Shared {
     }
 
     pub(super) fn take_findings(&self, message: &Findings) -> Result<Noted, Refusal> {
-        let transcript = Transcript::from_bytes(&message.transcript).map_err(rejected)?;
+        let transcript = Transcript::from_bytes(&message.transcript).map_err(Refusal::rejected)?;
         let case = self.case(&transcript.subject().binding.outpoint)?;
-        case.note(case.docket.read_transcript(&message.transcript).map_err(rejected)?);
+        case.note(case.docket.accept(transcript).map_err(Refusal::rejected)?);
         Ok(Noted)
     }
 
@@ -135,7 +131,7 @@ impl Shared {
         let evidence = EvidenceLeaf::from_bytes(&message.evidence)
             .ok_or_else(|| Refusal::rejected("the ruling's evidence is no evidence leaf"))?;
         let case = self.case(&evidence.subject.binding.outpoint)?;
-        case.note_ruling(message).map_err(rejected)?;
+        case.note_ruling(message).map_err(Refusal::rejected)?;
         Ok(Noted)
     }
 
@@ -151,7 +147,7 @@ impl Shared {
             .iter()
             .map(|bytes| case.docket.read_transcript(bytes))
             .collect::<Result<Vec<_>, _>>()
-            .map_err(rejected)?;
+            .map_err(Refusal::rejected)?;
         for transcript in &transcripts {
             case.note(transcript.clone());
         }
@@ -161,7 +157,7 @@ impl Shared {
             _ => None,
         };
         let own = own.ok_or_else(|| Refusal::busy("this member's own check is not done yet; propose again"))?;
-        self.rule(&case, &own, &transcripts).await.map_err(rejected)
+        self.rule(&case, &own, &transcripts).await.map_err(Refusal::rejected)
     }
 
     /// Signs what a set of transcripts decides: journalled first, and never against the member's own finding.
