@@ -10,6 +10,7 @@
 
 pub mod closing;
 pub mod committee;
+pub mod consent;
 pub mod data;
 pub mod job;
 pub mod ntx;
@@ -20,6 +21,7 @@ pub mod verdict;
 
 pub use closing::Closing;
 pub use committee::{CommitteeDatum, CommitteeId, MemberKey};
+pub use consent::{Consents, ScriptConsent};
 pub use data::DataError;
 pub use job::{AgreementHash, JobAction, JobDatum, SettleItem};
 pub use ntx::Ntx;

@@ -9,7 +9,8 @@ pub use escrow::{EscrowTerms, accept, escrow_output, lock, refund};
 pub use settle::settle;
 
 use nunet_ledger::{
-    Address, Datum, Lovelace, OutPoint, ProtocolParameters, Slot, TxOut, Value, fees::min_ada, units::SlotConfig,
+    Address, Datum, Lovelace, OutPoint, ProtocolParameters, ScriptHash, Slot, TxOut, Value, fees::min_ada,
+    units::SlotConfig,
 };
 
 use crate::{
@@ -42,6 +43,15 @@ pub enum PlanError {
         escrow: OutPoint,
         /// Its requester.
         requester: Box<Address>,
+    },
+    /// A principal is a script, and nothing says how it consents.
+    #[error(
+        "script {script} must consent by a withdrawal from its stake account: pass its consent, with the script, the \
+         account's exact balance, and a redeemer (Plutus) or the keys that sign (native)"
+    )]
+    ConsentMissing {
+        /// The script.
+        script: ScriptHash,
     },
     /// A verdict that does not fit the escrow.
     #[error("escrow {escrow}: {problem}")]
