@@ -179,7 +179,8 @@ async fn a_requester_that_walks_away_keeps_nobody_from_being_paid() {
     };
     let by = tokio::time::timeout(Duration::from_secs(90), paid).await.expect("the provider settles");
     let cbor = scene.world.chain.transaction_cbor(&by).await.unwrap().unwrap();
-    match read_closing(&scene.world.deployment.protocol, &cbor, escrow, &terms.datum).unwrap() {
+    let spent = scene.world.chain.consumed_by(&by).await.unwrap().unwrap();
+    match read_closing(&scene.world.deployment.protocol, &cbor, &spent, escrow).unwrap() {
         Closing::Settled { paid, .. } => assert_eq!(paid, PRICE),
         other => panic!("{other:?}"),
     }

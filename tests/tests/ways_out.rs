@@ -8,12 +8,12 @@ use nunet::{
 };
 use nunet_chain::{ChainError, Wallet, submit_plan};
 use nunet_contracts::{
-    Closing, Escrow, Leaf, Ntx, TxPlan,
+    Closing, Consents, DataError, Escrow, Leaf, Ntx, TxPlan,
     closing::read_closing,
     transactions::{accept, refund, settle},
 };
-use nunet_devnet::Devnet;
-use nunet_ledger::{Address, AssetId, Lovelace};
+use nunet_devnet::{Applied, Devnet};
+use nunet_ledger::{Address, AssetId, Lovelace, OutPoint};
 use nunet_tests::{lock_all, signatures, terms, verdict};
 
 const ENOUGH: usize = THRESHOLD as usize;
@@ -29,6 +29,12 @@ fn holds(devnet: &Devnet, ntx: &AssetId, address: &Address) -> (u64, u64) {
     mine.fold((0, 0), |(lovelace, units), (_, output)| {
         (lovelace + output.value.lovelace().0, units + output.value.quantity(ntx))
     })
+}
+
+/// How a transaction closed an escrow.
+fn closing_of(world: &World, closed: &Applied, escrow: OutPoint) -> Result<Closing, DataError> {
+    let spent = closed.consumed.iter().cloned().collect();
+    read_closing(&world.deployment.protocol, &closed.cbor, &spent, escrow)
 }
 
 /// Refused because a script said no, not for any other reason.
@@ -70,19 +76,20 @@ async fn a_settlement_pays_exactly_and_costs_little() {
 
     let applied = world.devnet.transaction(&id).unwrap();
     assert!(applied.fee <= Lovelace(350_000), "a lone settlement costs {}", applied.fee);
-    let closing = read_closing(&world.deployment.protocol, &applied.cbor, escrow.outpoint, &escrow.datum).unwrap();
+    let closing = closing_of(&world, &applied, escrow.outpoint).unwrap();
     let expected = Closing::Settled { paid: Ntx(3_000_000), slashed: Ntx(0), evidence: [7; 32], signatures: ENOUGH };
     assert_eq!(closing, expected, "the chain says how it ended");
+    let spent = applied.consumed.iter().cloned().collect();
     // An endpoint can hand out anything as the closing transaction: it is read or refused, never a panic.
     for at in 0..applied.cbor.len() {
         let mut strange = applied.cbor.clone();
         strange[at] ^= 0xff;
-        let _ = read_closing(&world.deployment.protocol, &strange, escrow.outpoint, &escrow.datum);
+        let _ = read_closing(&world.deployment.protocol, &strange, &spent, escrow.outpoint);
         let cut = &applied.cbor[..at];
-        assert!(read_closing(&world.deployment.protocol, cut, escrow.outpoint, &escrow.datum).is_err());
+        assert!(read_closing(&world.deployment.protocol, cut, &spent, escrow.outpoint).is_err());
     }
-    let other = nunet_ledger::OutPoint { index: 9, ..escrow.outpoint };
-    assert!(read_closing(&world.deployment.protocol, &applied.cbor, other, &escrow.datum).is_err(), "not its input");
+    let other = OutPoint { index: 9, ..escrow.outpoint };
+    assert!(closing_of(&world, &applied, other).is_err(), "not its input");
     world.stop().await;
 }
 
@@ -155,7 +162,7 @@ async fn an_accept_needs_the_requester_and_leaves_the_fee_with_them() {
     let world = World::start().await.unwrap();
     let escrows = lock_all(&world, &[terms(&world, 1).await.unwrap(), terms(&world, 2).await.unwrap()]).await.unwrap();
     let (requester, provider) = (world.accounts.wallet(Role::Requester), world.accounts.wallet(Role::Provider));
-    let plan = accept(&world.deployment, &world.chain.params(), &escrows).unwrap();
+    let plan = accept(&world.deployment, &world.chain.params(), &escrows, &Consents::none()).unwrap();
     let mut unsigned = plan.clone();
     unsigned.required_signers.clear();
     refused_by_the_validator(&world, &unsigned, provider).await;
@@ -170,7 +177,7 @@ async fn an_accept_needs_the_requester_and_leaves_the_fee_with_them() {
     assert_eq!(holds(&world.devnet, ntx, &treasury).1, 0, "no verdict, no fee");
     assert_eq!(supply(&before), supply(&world.devnet.snapshot()));
     let applied = world.devnet.transaction(&id).unwrap();
-    let closing = read_closing(&world.deployment.protocol, &applied.cbor, escrows[0].outpoint, &escrows[0].datum);
+    let closing = closing_of(&world, &applied, escrows[0].outpoint);
     assert_eq!(closing.unwrap(), Closing::Accepted);
     world.stop().await;
 }
@@ -198,7 +205,7 @@ async fn a_refund_needs_only_the_deadline() {
     let after = holds(&world.devnet, ntx, &requester);
     assert_eq!((after.0 - before.0, after.1 - before.1), (1_500_000, 5_500_000), "deposit, price and fee");
     let applied = world.devnet.transaction(&id).unwrap();
-    let closing = read_closing(&world.deployment.protocol, &applied.cbor, escrow.outpoint, &escrow.datum).unwrap();
+    let closing = closing_of(&world, &applied, escrow.outpoint).unwrap();
     assert_eq!(closing, Closing::Refunded);
     world.stop().await;
 }

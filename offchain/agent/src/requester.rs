@@ -388,7 +388,7 @@ impl Requester {
             let state = job.state.borrow().clone();
             shown.report(job, events);
             if let OutputState::Spent { by, .. } = chain.look_up(escrow).await {
-                return self.closing(job, escrow, by).await;
+                return self.closing(escrow, by).await;
             }
             let now = chain.time().await;
             match self.try_to_close(job, &state, now, &mut timing).await {
@@ -430,13 +430,14 @@ impl Requester {
         self.party.settle(escrow, &judgement, &signatures).await
     }
 
-    async fn closing(&self, job: &OpenJob, escrow: OutPoint, by: TxId) -> Result<(TxId, Closing), AgentError> {
+    async fn closing(&self, escrow: OutPoint, by: TxId) -> Result<(TxId, Closing), AgentError> {
         let wrong = |problem: String| AgentError::Escrow { escrow, problem };
-        let cbor = self.party.chain.transaction_cbor(&by).await?;
-        let cbor = cbor.ok_or_else(|| wrong(format!("transaction {by} spent it and cannot be read")))?;
-        let datum = job.agreement.agreement.escrow_terms().datum;
+        let chain = &self.party.chain;
+        let (Some(cbor), Some(spent)) = (chain.transaction_cbor(&by).await?, chain.consumed_by(&by).await?) else {
+            return Err(wrong(format!("transaction {by} spent it and cannot be read")));
+        };
         let closing =
-            read_closing(self.party.protocol(), &cbor, escrow, &datum).map_err(|error| wrong(error.to_string()))?;
+            read_closing(self.party.protocol(), &cbor, &spent, escrow).map_err(|error| wrong(error.to_string()))?;
         Ok((by, closing))
     }
 }

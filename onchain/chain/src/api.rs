@@ -41,11 +41,11 @@ pub(crate) struct Amount {
     quantity: Number,
 }
 
-/// An output in `GET /addresses/{address}/utxos` and `GET /txs/{hash}/utxos`.
+/// An output in `GET /addresses/{address}/utxos`, and an output or input in `GET /txs/{hash}/utxos`.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Output {
     pub(crate) address: Text<Address>,
-    /// Only in answers about an address.
+    /// In answers about an address, and for a transaction's inputs.
     pub(crate) tx_hash: Option<TxId>,
     pub(crate) output_index: u16,
     amount: Vec<Amount>,
@@ -55,6 +55,9 @@ pub(crate) struct Output {
     /// Only in answers about a transaction: this is its collateral return.
     #[serde(default)]
     pub(crate) collateral: bool,
+    /// Only in answers about a transaction: this input is read, not consumed.
+    #[serde(default)]
+    pub(crate) reference: Option<bool>,
     /// Only in answers about a transaction. The outer level tells whether the server knows.
     #[serde(default, deserialize_with = "present")]
     pub(crate) consumed_by_tx: Option<Option<TxId>>,
@@ -72,6 +75,7 @@ pub(crate) struct Tx {
 /// `GET /txs/{hash}/utxos`
 #[derive(Debug, Deserialize)]
 pub(crate) struct TxUtxos {
+    pub(crate) inputs: Vec<Output>,
     pub(crate) outputs: Vec<Output>,
 }
 

@@ -1,8 +1,11 @@
 //! Reading outputs: by address and by outpoint, with their datums and reference scripts.
 
-use std::{collections::BTreeSet, sync::PoisonError};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::PoisonError,
+};
 
-use nunet_ledger::{Address, AssetId, OutPoint, Script, ScriptHash, TxOut};
+use nunet_ledger::{Address, AssetId, OutPoint, Script, ScriptHash, TxId, TxOut};
 use pallas_codec::minicbor::{Decoder, Encoder};
 
 use crate::{
@@ -52,6 +55,19 @@ impl Chain {
             Some(None) => Ok(OutputState::Unspent { output, depth: confirmation.depth }),
             Some(Some(by)) => Ok(OutputState::Spent { output, by }),
         }
+    }
+
+    /// The outputs that a confirmed transaction consumed (not those that it only read or put up as collateral); `None` when
+    /// it is not on chain.
+    pub async fn consumed_by(&self, id: &TxId) -> Result<Option<BTreeMap<OutPoint, TxOut>>, ChainError> {
+        let path = format!("txs/{id}/utxos");
+        let Some(utxos) = self.inner.transport.get::<api::TxUtxos>(&path).await? else { return Ok(None) };
+        let mut consumed = BTreeMap::new();
+        for input in utxos.inputs.iter().filter(|input| !input.collateral && input.reference != Some(true)) {
+            let tx = input.tx_hash.ok_or_else(|| malformed(&path)("an input without tx_hash".into()))?;
+            consumed.insert(OutPoint { tx, index: input.output_index }, self.tx_out(&path, input).await?);
+        }
+        Ok(Some(consumed))
     }
 
     /// Outputs that can be spent now: confirmed ones that no transaction of ours consumes, and those that our own

@@ -1,15 +1,18 @@
 //! Reading from the chain how an escrow ended: what the transaction that spent it says, not what anybody claims.
 
-use nunet_ledger::{OutPoint, RewardAccount, ScriptHash, TxId};
+use std::collections::{BTreeMap, BTreeSet};
+
+use nunet_ledger::{OutPoint, RewardAccount, ScriptHash, TxId, TxOut};
 use pallas_codec::minicbor;
 use pallas_primitives::conway::{RedeemerTag, Redeemers, Tx, Value as TxValue};
 use pallas_traverse::OriginalHash;
 
 use crate::{
     data::DataError,
-    job::{JobAction, JobDatum, SettleItem},
+    job::{JobAction, SettleItem},
     ntx::Ntx,
     protocol::Protocol,
+    transactions::Escrow,
 };
 
 /// How an escrow ended.
@@ -28,37 +31,70 @@ pub enum Closing {
     },
     /// By the requester, in full.
     Accepted,
+    /// By requester and provider together.
+    Agreed,
+    /// By the provider, before the deadline.
+    Redeemed {
+        /// What the requester's voucher allowed; 0 when the provider declined the job.
+        amount: Ntx,
+    },
     /// By the deadline.
     Refunded,
 }
 
 const WHAT: &str = "closing transaction";
 
-/// Reads how `escrow`, with this datum, was closed by the transaction with this CBOR.
+/// Reads how `escrow` was closed by the transaction with this CBOR, which consumed the outputs `spent`.
 ///
 /// # Errors
-/// When the transaction does not spend the escrow, or not through the job logic.
+/// When the transaction does not spend the escrow, or not through the job logic, or `spent` lacks one of the escrows that
+/// it closed.
 pub fn read_closing(
     protocol: &Protocol,
     cbor: &[u8],
+    spent: &BTreeMap<OutPoint, TxOut>,
     escrow: OutPoint,
-    datum: &JobDatum,
 ) -> Result<Closing, DataError> {
     let tx: Tx<'_> = minicbor::decode(cbor).map_err(|error| DataError::new(WHAT, format!("malformed: {error}")))?;
-    let mut inputs: Vec<OutPoint> = tx.transaction_body.inputs.iter().map(outpoint).collect::<Result<_, _>>()?;
-    inputs.sort();
+    let inputs: BTreeSet<OutPoint> = tx.transaction_body.inputs.iter().map(outpoint).collect::<Result<_, _>>()?;
     if !inputs.contains(&escrow) {
         return Err(DataError::new(WHAT, format!("{} does not spend {escrow}", tx.transaction_body.original_hash())));
     }
-    match logic_action(protocol, &tx)? {
+    let action = logic_action(protocol, &tx)?;
+    let escrows = escrows_among(protocol, &inputs, spent)?;
+    let place = escrows.iter().position(|closed| closed.outpoint == escrow);
+    let place = place.ok_or_else(|| DataError::new(WHAT, format!("{escrow} is no escrow")))?;
+    match action {
         JobAction::Accept { .. } => Ok(Closing::Accepted),
         JobAction::Refund { .. } => Ok(Closing::Refunded),
+        JobAction::Agree => Ok(Closing::Agreed),
+        JobAction::Redeem { vouchers } => {
+            let voucher = vouchers.get(place).ok_or_else(|| DataError::new(WHAT, "it has too few vouchers"))?;
+            Ok(Closing::Redeemed { amount: voucher.amount })
+        }
         JobAction::Settle { signatures, evidence, payees, items, .. } => {
-            let (paid, slashed) = amounts(protocol, &tx, &inputs, escrow, datum, payees, &items)?;
+            let (paid, slashed) = settled(protocol, &tx, &escrows, place, payees, &items)?;
             let signatures = signatures.iter().flatten().count();
             Ok(Closing::Settled { paid, slashed, evidence, signatures })
         }
     }
+}
+
+/// The escrows among the inputs, in the ledger's order: every input that a script guards, or the logic would have failed.
+fn escrows_among(
+    protocol: &Protocol,
+    inputs: &BTreeSet<OutPoint>,
+    spent: &BTreeMap<OutPoint, TxOut>,
+) -> Result<Vec<Escrow>, DataError> {
+    let mut escrows = Vec::new();
+    for outpoint in inputs {
+        let output = spent.get(outpoint);
+        let output = output.ok_or_else(|| DataError::new(WHAT, format!("what it spent at {outpoint} is not given")))?;
+        if output.address == protocol.escrow_address() {
+            escrows.push(Escrow::read(protocol, *outpoint, output.clone())?);
+        }
+    }
+    Ok(escrows)
 }
 
 fn outpoint(input: &pallas_primitives::TransactionInput) -> Result<OutPoint, DataError> {
@@ -98,36 +134,40 @@ fn ledger_order(account: RewardAccount) -> (u8, u8, [u8; 28]) {
     }
 }
 
-/// Paid and slashed of one escrow among a settlement's items.
-fn amounts(
+/// Paid and slashed of the escrow at `place` among the settled ones.
+fn settled(
     protocol: &Protocol,
     tx: &Tx<'_>,
-    inputs: &[OutPoint],
-    escrow: OutPoint,
-    datum: &JobDatum,
+    escrows: &[Escrow],
+    place: usize,
     payees: u64,
     items: &[SettleItem],
 ) -> Result<(Ntx, Ntx), DataError> {
     let unclear = |problem: &str| DataError::new(WHAT, problem.to_owned());
-    let settled: Vec<&SettleItem> = items.iter().filter(|item| !matches!(item, SettleItem::Skipped(_))).collect();
-    // Inputs that are no escrows (the builder's own) stand between the escrows, and only they know which they are; so
-    // the item is found by position only when the transaction settles one escrow.
-    let [item] = settled.as_slice() else {
-        return Err(unclear("it settles several escrows; their amounts are read from the verdict"));
-    };
-    match item {
-        SettleItem::Explicit { paid, slashed, .. } => Ok((*paid, *slashed)),
-        SettleItem::Skipped(_) => Err(unclear("the escrow was skipped")),
-        SettleItem::FromOutput { .. } => {
-            debug_assert!(inputs.contains(&escrow));
-            let treasury = u64::from(datum.fee.0 > 0);
-            let position = usize::try_from(treasury.saturating_add(payees)).map_err(|_| unclear("too many payees"))?;
-            let output = tx.transaction_body.outputs.get(position).ok_or_else(|| unclear("the rest is missing"))?;
-            let rest = ntx_in(protocol, output);
-            let paid = datum.price.0.checked_sub(rest).ok_or_else(|| unclear("the rest exceeds the price"))?;
-            Ok((Ntx(paid), Ntx(0)))
+    let any_fee = escrows.iter().any(|escrow| escrow.datum.fee.0 > 0);
+    let mut next_output =
+        usize::try_from(payees.saturating_add(any_fee.into())).map_err(|_| unclear("it has too many payouts"))?;
+    let mut settled = items.iter().filter(|item| !matches!(item, SettleItem::Skipped(_)));
+    for (position, Escrow { datum, .. }) in escrows.iter().enumerate() {
+        let (paid, slashed, has_output) = match settled.next().ok_or_else(|| unclear("it has too few items"))? {
+            SettleItem::FromOutput { .. } => {
+                let output = tx.transaction_body.outputs.get(next_output);
+                let rest = ntx_in(protocol, output.ok_or_else(|| unclear("a requester's output is missing"))?);
+                let paid = datum.price.0.checked_sub(rest).ok_or_else(|| unclear("a rest exceeds the price"))?;
+                (Ntx(paid), Ntx(0), true)
+            }
+            SettleItem::Explicit { requester, paid, slashed, .. } => {
+                let nothing_back = *paid == datum.price && slashed.0 == 0 && datum.deposit.0 == 0;
+                (*paid, *slashed, requester.is_none() && !nothing_back)
+            }
+            SettleItem::Skipped(_) => return Err(unclear("a skipped leaf has no escrow")),
+        };
+        if position == place {
+            return Ok((paid, slashed));
         }
+        next_output = next_output.saturating_add(has_output.into());
     }
+    Err(unclear("the escrow is not among the settled ones"))
 }
 
 fn ntx_in(protocol: &Protocol, output: &pallas_primitives::conway::TransactionOutput<'_>) -> u64 {

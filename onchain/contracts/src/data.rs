@@ -32,6 +32,11 @@ pub fn int(value: u64) -> PlutusData {
     }
 }
 
+/// -1, which stands where there is no index.
+pub(crate) fn minus_one() -> PlutusData {
+    PlutusData::BigInt(BigInt::Int(pallas_codec::utils::Int::from(-1i64)))
+}
+
 /// A byte string.
 pub fn bytes(value: &[u8]) -> PlutusData {
     PlutusData::BoundedBytes(value.to_vec().into())

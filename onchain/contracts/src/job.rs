@@ -8,6 +8,7 @@ use crate::{
     data::{self, DataError},
     ntx::Ntx,
     verdict::Leaf,
+    voucher::Voucher,
 };
 
 /// Hash of what requester and provider both signed; it names the job.
@@ -121,8 +122,10 @@ pub enum SettleItem {
     },
     /// Both amounts are given.
     Explicit {
-        /// Index among the merged payees; ignored when nothing is paid out to the provider.
-        provider: u64,
+        /// Index among the merged payees; `None` when the provider gets nothing.
+        provider: Option<u64>,
+        /// Index among the merged payees; `None` when the requester has an output of its own, or gets nothing.
+        requester: Option<u64>,
         /// NTX paid of the price.
         paid: Ntx,
         /// NTX slashed of the bond.
@@ -136,12 +139,45 @@ impl SettleItem {
     fn to_data(self) -> PlutusData {
         match self {
             Self::FromOutput { provider } => data::int(provider),
-            Self::Explicit { provider, paid, slashed } => {
-                data::constr(0, vec![data::int(provider), data::int(paid.0), data::int(slashed.0)])
+            Self::Explicit { provider, requester, paid, slashed } => {
+                data::constr(0, vec![place(provider), place(requester), data::int(paid.0), data::int(slashed.0)])
             }
             Self::Skipped(leaf) => data::bytes(&leaf.to_bytes()),
         }
     }
+
+    fn from_data(item: &PlutusData) -> Result<Self, DataError> {
+        if let Ok(provider) = data::as_u64("item", item) {
+            return Ok(Self::FromOutput { provider });
+        }
+        if let Ok(leaf) = data::as_array::<{ Leaf::WIDTH }>("item", item) {
+            return Ok(Self::Skipped(Leaf::from_bytes(leaf)));
+        }
+        let [provider, requester, paid, slashed] = data::fields::<4>("item", item, 0)?;
+        Ok(Self::Explicit {
+            provider: as_place(provider)?,
+            requester: as_place(requester)?,
+            paid: Ntx(data::as_u64("paid", paid)?),
+            slashed: Ntx(data::as_u64("slashed", slashed)?),
+        })
+    }
+}
+
+/// The place of a merged payout; -1 for none.
+fn place(place: Option<u64>) -> PlutusData {
+    place.map_or_else(data::minus_one, data::int)
+}
+
+fn as_place(item: &PlutusData) -> Result<Option<u64>, DataError> {
+    if *item == data::minus_one() { Ok(None) } else { data::as_u64("place of a payout", item).map(Some) }
+}
+
+fn places(places: &[Option<u64>]) -> PlutusData {
+    data::list(places.iter().copied().map(place).collect())
+}
+
+fn as_places(items: &PlutusData) -> Result<Vec<Option<u64>>, DataError> {
+    data::as_list("providers", items)?.iter().map(as_place).collect()
 }
 
 /// What the logic script is told: the way out of every escrow in the transaction.
@@ -164,22 +200,28 @@ pub enum JobAction {
     Accept {
         /// How many merged payee outputs there are.
         payees: u64,
-        /// The payee's index for each escrow, in input order.
-        providers: Vec<u64>,
+        /// The payee's index for each escrow, in input order; `None` where nothing goes to the provider.
+        providers: Vec<Option<u64>>,
     },
     /// By the deadline.
     Refund {
         /// How many merged payee outputs there are.
         payees: u64,
-        /// The payee's index for each escrow, in input order; 0 where nothing goes to the provider.
-        providers: Vec<u64>,
+        /// The payee's index for each escrow, in input order; `None` where nothing goes to the provider.
+        providers: Vec<Option<u64>>,
+    },
+    /// By requester and provider together, in any way.
+    Agree,
+    /// By the provider, with what the requester's vouchers allow.
+    Redeem {
+        /// One for each escrow, in input order.
+        vouchers: Vec<Voucher>,
     },
 }
 
 impl JobAction {
     /// As the redeemer of the logic script's withdrawal.
     pub fn to_data(&self) -> PlutusData {
-        let indices = |indices: &[u64]| data::list(indices.iter().copied().map(data::int).collect());
         match self {
             Self::Settle { committee, signatures, evidence, payees, items } => data::constr(
                 0,
@@ -196,22 +238,32 @@ impl JobAction {
                     data::list(items.iter().map(|item| item.to_data()).collect()),
                 ],
             ),
-            Self::Accept { payees, providers } => data::constr(1, vec![data::int(*payees), indices(providers)]),
-            Self::Refund { payees, providers } => data::constr(2, vec![data::int(*payees), indices(providers)]),
+            Self::Accept { payees, providers } => data::constr(1, vec![data::int(*payees), places(providers)]),
+            Self::Refund { payees, providers } => data::constr(2, vec![data::int(*payees), places(providers)]),
+            Self::Agree => data::constr(3, vec![]),
+            Self::Redeem { vouchers } => {
+                let vouchers = vouchers.iter().map(Voucher::to_data).collect();
+                data::constr(4, vec![data::list(vouchers)])
+            }
         }
     }
 
     /// From the redeemer of the logic script's withdrawal.
     pub fn from_data(redeemer: &PlutusData) -> Result<Self, DataError> {
         const WHAT: &str = "job redeemer";
-        let indices = |items: &PlutusData| -> Result<Vec<u64>, DataError> {
-            data::as_list("providers", items)?.iter().map(|index| data::as_u64("provider index", index)).collect()
-        };
         if let Ok([payees, providers]) = data::fields::<2>(WHAT, redeemer, 1) {
-            return Ok(Self::Accept { payees: data::as_u64("payees", payees)?, providers: indices(providers)? });
+            return Ok(Self::Accept { payees: data::as_u64("payees", payees)?, providers: as_places(providers)? });
         }
         if let Ok([payees, providers]) = data::fields::<2>(WHAT, redeemer, 2) {
-            return Ok(Self::Refund { payees: data::as_u64("payees", payees)?, providers: indices(providers)? });
+            return Ok(Self::Refund { payees: data::as_u64("payees", payees)?, providers: as_places(providers)? });
+        }
+        if let Ok([]) = data::fields::<0>(WHAT, redeemer, 3) {
+            return Ok(Self::Agree);
+        }
+        if let Ok([vouchers]) = data::fields::<1>(WHAT, redeemer, 4) {
+            let vouchers =
+                data::as_list("vouchers", vouchers)?.iter().map(Voucher::from_data).collect::<Result<_, _>>()?;
+            return Ok(Self::Redeem { vouchers });
         }
         let [committee, signatures, evidence, payees, items] = data::fields::<5>(WHAT, redeemer, 0)?;
         let signatures = data::as_list("signatures", signatures)?
@@ -221,23 +273,8 @@ impl JobAction {
                 _ => data::as_array("signature", signature).map(Some),
             })
             .collect::<Result<_, DataError>>()?;
-        let items = data::as_list("items", items)?
-            .iter()
-            .map(|item| {
-                if let Ok(provider) = data::as_u64("item", item) {
-                    return Ok(SettleItem::FromOutput { provider });
-                }
-                if let Ok(leaf) = data::as_array::<{ Leaf::WIDTH }>("item", item) {
-                    return Ok(SettleItem::Skipped(Leaf::from_bytes(leaf)));
-                }
-                let [provider, paid, slashed] = data::fields::<3>("item", item, 0)?;
-                Ok(SettleItem::Explicit {
-                    provider: data::as_u64("item", provider)?,
-                    paid: Ntx(data::as_u64("paid", paid)?),
-                    slashed: Ntx(data::as_u64("slashed", slashed)?),
-                })
-            })
-            .collect::<Result<_, DataError>>()?;
+        let items =
+            data::as_list("items", items)?.iter().map(SettleItem::from_data).collect::<Result<_, DataError>>()?;
         Ok(Self::Settle {
             committee: data::as_u64("committee", committee)?,
             signatures,

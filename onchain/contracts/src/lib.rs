@@ -5,7 +5,8 @@
 //!  Protocol (validators for one network and token)
 //!     │ publish_scripts, create_committee            → Deployment, Committee on chain
 //!     │ lock(EscrowTerms)                            → Escrow on chain
-//!     └ settle(Verdict, signatures) | accept | refund → escrow gone, money where the datum says
+//!     └ settle(Verdict, signatures) | accept | agree | redeem(Voucher) | refund
+//!                                                     → escrow gone, money where the datum says
 //! ```
 
 pub mod closing;
@@ -18,6 +19,7 @@ pub mod plan;
 pub mod protocol;
 pub mod transactions;
 pub mod verdict;
+pub mod voucher;
 
 pub use closing::Closing;
 pub use committee::{CommitteeDatum, CommitteeId, MemberKey};
@@ -29,3 +31,4 @@ pub use plan::{Mint, Spend, TxPlan, Withdrawal};
 pub use protocol::{Committee, Deployment, Protocol, ProtocolError};
 pub use transactions::{Escrow, EscrowTerms, PlanError};
 pub use verdict::{Leaf, Signatures, Verdict, VerdictError};
+pub use voucher::{Voucher, voucher_message};

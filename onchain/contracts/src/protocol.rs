@@ -85,7 +85,8 @@ impl Protocol {
         let parameters =
             [magic_data, data::bytes(&ntx.policy.0), data::bytes(&ntx.name), data::bytes(&committee.hash().0)];
         let logic = apply("job.logic.", &parameters)?;
-        let stub = apply("job.stub.", &[data::bytes(&logic.hash().0)])?;
+        let credential = data::constr(1, vec![data::bytes(&logic.hash().0)]);
+        let stub = apply("job.stub.", &[credential])?;
         Ok(Self { magic, ntx, stub, logic, committee })
     }
 

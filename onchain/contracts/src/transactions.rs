@@ -2,10 +2,12 @@
 
 mod deploy;
 mod escrow;
+mod redeem;
 mod settle;
 
 pub use deploy::{create_committee, publish_scripts};
-pub use escrow::{EscrowTerms, accept, escrow_output, lock, refund};
+pub use escrow::{EscrowTerms, accept, agree, escrow_output, lock, refund};
+pub use redeem::redeem;
 pub use settle::settle;
 
 use nunet_ledger::{
@@ -36,14 +38,6 @@ pub enum PlanError {
     /// One escrow twice.
     #[error("escrow {0} is given twice")]
     Duplicate(OutPoint),
-    /// A way out that a key must sign, for a principal that is a script.
-    #[error("escrow {escrow}: requester {requester} is a script, which consents by a withdrawal, not by a key")]
-    ScriptRequester {
-        /// The escrow.
-        escrow: OutPoint,
-        /// Its requester.
-        requester: Box<Address>,
-    },
     /// A principal is a script, and nothing says how it consents.
     #[error(
         "script {script} must consent by a withdrawal from its stake account: pass its consent, with the script, the \
@@ -53,9 +47,9 @@ pub enum PlanError {
         /// The script.
         script: ScriptHash,
     },
-    /// A verdict that does not fit the escrow.
+    /// A verdict or voucher that does not fit the escrow.
     #[error("escrow {escrow}: {problem}")]
-    Verdict {
+    Unfit {
         /// The escrow.
         escrow: OutPoint,
         /// What is wrong.
@@ -94,8 +88,8 @@ impl Escrow {
 }
 
 /// Sorts escrows as the ledger orders inputs; refuses none and doubles.
-fn in_input_order(escrows: &[Escrow]) -> Result<Vec<&Escrow>, PlanError> {
-    let mut sorted: Vec<&Escrow> = escrows.iter().collect();
+fn in_input_order<'a>(escrows: impl IntoIterator<Item = &'a Escrow>) -> Result<Vec<&'a Escrow>, PlanError> {
+    let mut sorted: Vec<&Escrow> = escrows.into_iter().collect();
     sorted.sort_by_key(|escrow| escrow.outpoint);
     if sorted.is_empty() {
         return Err(PlanError::Empty);
@@ -145,39 +139,70 @@ fn with_min_ada(params: &ProtocolParameters, mut output: TxOut) -> TxOut {
     }
 }
 
-/// Payouts to providers, merged by address in order of first appearance.
+/// Merged payouts: all that one address gets out of a transaction, in one output.
 #[derive(Default)]
-struct Payees {
-    payouts: Vec<(Address, Ntx, Lovelace)>,
-    indices: Vec<u64>,
+struct Payees(Vec<Payee>);
+
+struct Payee {
+    address: Address,
+    ntx: Ntx,
+    lovelace: Lovelace,
+    shares: usize,
+}
+
+/// A payee, before its output has a place.
+#[derive(Clone, Copy)]
+struct PayeeId(usize);
+
+/// The merged payouts in the order of their outputs.
+struct MergedPayouts {
+    outputs: Vec<TxOut>,
+    places: Vec<u64>,
 }
 
 impl Payees {
-    /// Adds what one escrow owes its provider; 0 is the index where nothing is owed.
-    fn add(&mut self, address: &Address, ntx: Ntx, lovelace: Lovelace) -> Result<u64, PlanError> {
+    /// Adds a share; nothing is owed with `None`.
+    fn add(&mut self, address: &Address, ntx: Ntx, lovelace: Lovelace) -> Result<Option<PayeeId>, PlanError> {
         if ntx.0 == 0 && lovelace.0 == 0 {
-            self.indices.push(0);
-            return Ok(0);
+            return Ok(None);
         }
-        let position = match self.payouts.iter().position(|(payee, ..)| payee == address) {
-            Some(position) => position,
-            None => {
-                self.payouts.push((address.clone(), Ntx(0), Lovelace(0)));
-                self.payouts.len() - 1
-            }
-        };
-        let (_, sum, carried) = &mut self.payouts[position];
-        *sum = Ntx(sum.0.checked_add(ntx.0).ok_or(PlanError::Overflow("a merged payout"))?);
-        *carried = Lovelace(carried.0.checked_add(lovelace.0).ok_or(PlanError::Overflow("a merged payout"))?);
-        self.indices.push(position as u64);
-        Ok(position as u64)
+        let known = self.0.iter().position(|payee| payee.address == *address);
+        let position = known.unwrap_or_else(|| {
+            self.0.push(Payee { address: address.clone(), ntx: Ntx(0), lovelace: Lovelace(0), shares: 0 });
+            self.0.len() - 1
+        });
+        let payee = &mut self.0[position];
+        payee.ntx = Ntx(payee.ntx.0.checked_add(ntx.0).ok_or(PlanError::Overflow("a merged payout"))?);
+        let carried = payee.lovelace.0.checked_add(lovelace.0).ok_or(PlanError::Overflow("a merged payout"))?;
+        payee.lovelace = Lovelace(carried);
+        payee.shares += 1;
+        Ok(Some(PayeeId(position)))
     }
 
-    fn outputs(&self, protocol: &Protocol, params: &ProtocolParameters) -> Result<Vec<TxOut>, PlanError> {
-        self.payouts
-            .iter()
-            .map(|(address, ntx, lovelace)| payout(protocol, params, address.clone(), *ntx, *lovelace))
-            .collect()
+    /// Makes the outputs. Those with the most shares come first: the validator walks to a payout for each share.
+    fn merge(self, protocol: &Protocol, params: &ProtocolParameters) -> Result<MergedPayouts, PlanError> {
+        let mut order: Vec<usize> = (0..self.0.len()).collect();
+        order.sort_by_key(|position| std::cmp::Reverse(self.0[*position].shares));
+        let mut places = vec![0; order.len()];
+        let mut outputs = Vec::with_capacity(order.len());
+        for (place, position) in (0..).zip(order) {
+            places[position] = place;
+            let payee = &self.0[position];
+            outputs.push(payout(protocol, params, payee.address.clone(), payee.ntx, payee.lovelace)?);
+        }
+        Ok(MergedPayouts { outputs, places })
+    }
+}
+
+impl MergedPayouts {
+    /// How many there are.
+    fn count(&self) -> u64 {
+        self.outputs.len() as u64
+    }
+
+    /// The place of a payee's output among the merged payouts.
+    fn place(&self, payee: Option<PayeeId>) -> Option<u64> {
+        payee.map(|PayeeId(position)| self.places[position])
     }
 }
 

@@ -84,7 +84,7 @@ fn logic(blueprint: &serde_json::Value) -> Compiled {
 }
 
 fn stub(blueprint: &serde_json::Value) -> Compiled {
-    Compiled::new(blueprint, "job.stub.", &[hash(numbers::LOGIC)])
+    Compiled::new(blueprint, "job.stub.", &[script(numbers::LOGIC)])
 }
 
 fn spending(out_point: &PlutusData) -> PlutusData {

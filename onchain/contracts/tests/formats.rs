@@ -3,7 +3,7 @@
 
 use nunet_contracts::{
     AgreementHash, CommitteeDatum, CommitteeId, JobAction, JobDatum, Leaf, MemberKey, Ntx, SettleItem, Verdict,
-    VerdictError, data,
+    VerdictError, Voucher, data,
 };
 use nunet_ledger::{
     Address, Credential, KeyHash, Lovelace, NetworkMagic, OutPoint, PosixMs, ScriptHash, TxId, plutus_data_to_cbor,
@@ -60,10 +60,8 @@ prop_compose! {
 fn item() -> impl Strategy<Value = SettleItem> {
     prop_oneof![
         any::<u64>().prop_map(|provider| SettleItem::FromOutput { provider }),
-        any::<[u64; 3]>().prop_map(|[provider, paid, slashed]| SettleItem::Explicit {
-            provider,
-            paid: Ntx(paid),
-            slashed: Ntx(slashed)
+        any::<(Option<u64>, Option<u64>, u64, u64)>().prop_map(|(provider, requester, paid, slashed)| {
+            SettleItem::Explicit { provider, requester, paid: Ntx(paid), slashed: Ntx(slashed) }
         }),
         leaf().prop_map(SettleItem::Skipped),
     ]
@@ -72,7 +70,11 @@ fn item() -> impl Strategy<Value = SettleItem> {
 fn action() -> impl Strategy<Value = JobAction> {
     let signature = proptest::option::of(proptest::collection::vec(any::<u8>(), 64))
         .prop_map(|bytes| bytes.map(|bytes| <[u8; 64]>::try_from(bytes).unwrap()));
-    let indices = || (any::<u64>(), proptest::collection::vec(any::<u64>(), 0..9));
+    let indices = || (any::<u64>(), proptest::collection::vec(any::<Option<u64>>(), 0..9));
+    let voucher = (any::<u64>(), proptest::option::of(any::<[u8; 32]>())).prop_map(|(amount, half)| Voucher {
+        amount: Ntx(amount),
+        signature: half.map(|half| std::array::from_fn(|at| half[at % 32])),
+    });
     prop_oneof![
         (
             any::<u64>(),
@@ -90,6 +92,8 @@ fn action() -> impl Strategy<Value = JobAction> {
             }),
         indices().prop_map(|(payees, providers)| JobAction::Accept { payees, providers }),
         indices().prop_map(|(payees, providers)| JobAction::Refund { payees, providers }),
+        Just(JobAction::Agree),
+        proptest::collection::vec(voucher, 0..9).prop_map(|vouchers| JobAction::Redeem { vouchers }),
     ]
 }
 

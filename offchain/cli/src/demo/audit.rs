@@ -184,7 +184,9 @@ fn expected_change(facts: &Facts, party: Party) -> Holdings {
             (paid + bond - slashed, price - paid + slashed, fee)
         }
         Closing::Accepted => (price + bond, fee, 0),
-        Closing::Refunded => (bond, price + fee, 0),
+        Closing::Redeemed { amount } => (units(amount.0), price - units(amount.0) + fee, 0),
+        // What both sides agreed on is not known here; nothing short of the refund is expected.
+        Closing::Agreed | Closing::Refunded => (bond, price + fee, 0),
     };
     let provider_ada = if to_provider > 0 || carry > 0 { carry.max(units(facts.provider_min.0)) } else { 0 };
     let treasury_ada = if to_treasury > 0 { units(facts.treasury_min.0) } else { 0 };

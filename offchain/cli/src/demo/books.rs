@@ -91,7 +91,8 @@ fn amounts(closing: &Closing, price: Ntx, fee: Ntx) -> (Ntx, Ntx, Ntx) {
     match closing {
         Closing::Settled { paid, slashed, .. } => (*paid, *slashed, fee),
         Closing::Accepted => (price, Ntx(0), Ntx(0)),
-        Closing::Refunded => (Ntx(0), Ntx(0), Ntx(0)),
+        Closing::Redeemed { amount } => (*amount, Ntx(0), Ntx(0)),
+        Closing::Agreed | Closing::Refunded => (Ntx(0), Ntx(0), Ntx(0)),
     }
 }
 

@@ -111,7 +111,7 @@ impl Receipt {
                 let ruled = rulings.values().find(|judgement| judgement.verdict.evidence() == evidence);
                 (ruled.map(|judgement| judgement.evidence.finding), *signatures)
             }
-            Closing::Accepted | Closing::Refunded => (None, 0),
+            Closing::Accepted | Closing::Agreed | Closing::Redeemed { .. } | Closing::Refunded => (None, 0),
         };
         let at = finding.and_then(|code| {
             report
@@ -221,6 +221,8 @@ impl Receipt {
         let closed = match &self.closing {
             Closing::Settled { signatures, .. } => format!("settled with {signatures} of {} signatures", self.members),
             Closing::Accepted => "accepted by the requester".into(),
+            Closing::Agreed => "divided as requester and provider agreed".into(),
+            Closing::Redeemed { amount } => format!("redeemed by the provider with a voucher of {amount}"),
             Closing::Refunded => "refunded after the deadline".into(),
         };
         row("settlement", format!("{}\n               {closed}", self.settle_tx))?;

@@ -1,10 +1,12 @@
 //! Locking an escrow, and the ways out that need no verdict.
 
-use nunet_ledger::{Credential, Datum, Lovelace, ProtocolParameters, Slot, TxOut, Value, units::SlotConfig};
+use nunet_ledger::{Datum, Lovelace, ProtocolParameters, Slot, TxOut, Value, units::SlotConfig};
 
 use super::{Escrow, Payees, PlanError, after_deadlines, in_input_order, payout, spend_through_logic};
 use crate::{
+    consent::Consents,
     job::{JobAction, JobDatum},
+    ntx::Ntx,
     plan::TxPlan,
     protocol::{Deployment, Protocol},
 };
@@ -42,26 +44,43 @@ pub fn lock(protocol: &Protocol, terms: &EscrowTerms, valid_until: Slot) -> Resu
     Ok(TxPlan { outputs: vec![escrow_output(protocol, terms)?], valid_until: Some(valid_until), ..TxPlan::default() })
 }
 
-/// Releases price and bond to the providers; every requester signs, and what is theirs is the builder's change.
-pub fn accept(deployment: &Deployment, params: &ProtocolParameters, escrows: &[Escrow]) -> Result<TxPlan, PlanError> {
+/// Releases price and bond to the providers; every requester consents, and what is theirs is the builder's change.
+pub fn accept(
+    deployment: &Deployment,
+    params: &ProtocolParameters,
+    escrows: &[Escrow],
+    consents: &Consents,
+) -> Result<TxPlan, PlanError> {
+    let protocol = &deployment.protocol;
     let escrows = in_input_order(escrows)?;
     let mut payees = Payees::default();
+    let mut providers = Vec::with_capacity(escrows.len());
     for Escrow { datum, .. } in &escrows {
         let owed = datum.price.0.checked_add(datum.bond.0).ok_or(PlanError::Overflow("price and bond"))?;
-        payees.add(&datum.provider, crate::ntx::Ntx(owed), datum.carry)?;
+        providers.push(payees.add(&datum.provider, Ntx(owed), datum.carry)?);
     }
-    let outputs = payees.outputs(&deployment.protocol, params)?;
-    let action = JobAction::Accept { payees: outputs.len() as u64, providers: payees.indices };
+    let merged = payees.merge(protocol, params)?;
+    let providers = providers.into_iter().map(|provider| merged.place(provider)).collect();
+    let action = JobAction::Accept { payees: merged.count(), providers };
     let mut plan = spend_through_logic(deployment, &escrows, &action);
+    plan.outputs = merged.outputs;
+    consents.add_to(&mut plan, protocol.network_id(), escrows.iter().map(|escrow| &escrow.datum.requester))?;
+    Ok(plan)
+}
+
+/// Divides the money as requester and provider of every escrow agree: into `outputs`, and what is left is the builder's
+/// change.
+pub fn agree(
+    deployment: &Deployment,
+    escrows: &[Escrow],
+    outputs: Vec<TxOut>,
+    consents: &Consents,
+) -> Result<TxPlan, PlanError> {
+    let escrows = in_input_order(escrows)?;
+    let mut plan = spend_through_logic(deployment, &escrows, &JobAction::Agree);
     plan.outputs = outputs;
-    for escrow in escrows {
-        let requester = &escrow.datum.requester;
-        let Some(Credential::Key(key)) = requester.payment() else {
-            let requester = Box::new(requester.clone());
-            return Err(PlanError::ScriptRequester { escrow: escrow.outpoint, requester });
-        };
-        plan.required_signers.insert(key);
-    }
+    let principals = escrows.iter().flat_map(|escrow| [&escrow.datum.requester, &escrow.datum.provider]);
+    consents.add_to(&mut plan, deployment.protocol.network_id(), principals)?;
     Ok(plan)
 }
 
@@ -75,19 +94,21 @@ pub fn refund(
     let protocol = &deployment.protocol;
     let escrows = in_input_order(escrows)?;
     let mut payees = Payees::default();
+    let mut providers = Vec::with_capacity(escrows.len());
     let mut requesters = Vec::new();
     for Escrow { datum, .. } in &escrows {
-        payees.add(&datum.provider, datum.bond, datum.carry)?;
+        providers.push(payees.add(&datum.provider, datum.bond, datum.carry)?);
         let back = datum.price.0.checked_add(datum.fee.0).ok_or(PlanError::Overflow("price and fee"))?;
         if back > 0 || datum.deposit.0 > 0 {
-            requesters.push(payout(protocol, params, datum.requester.clone(), crate::ntx::Ntx(back), datum.deposit)?);
+            requesters.push(payout(protocol, params, datum.requester.clone(), Ntx(back), datum.deposit)?);
         }
     }
-    let mut outputs = payees.outputs(protocol, params)?;
-    let action = JobAction::Refund { payees: outputs.len() as u64, providers: payees.indices };
-    outputs.append(&mut requesters);
+    let mut merged = payees.merge(protocol, params)?;
+    let providers = providers.into_iter().map(|provider| merged.place(provider)).collect();
+    let action = JobAction::Refund { payees: merged.count(), providers };
     let mut plan = spend_through_logic(deployment, &escrows, &action);
-    plan.outputs = outputs;
+    plan.outputs.append(&mut merged.outputs);
+    plan.outputs.append(&mut requesters);
     plan.valid_from = Some(after_deadlines(&escrows, slots));
     Ok(plan)
 }

@@ -1,10 +1,10 @@
 //! Settling any number of escrows by one verdict.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use nunet_ledger::{Lovelace, OutPoint, ProtocolParameters};
+use nunet_ledger::{Address, Lovelace, OutPoint, ProtocolParameters};
 
-use super::{Escrow, Payees, PlanError, in_input_order, payout, spend_through_logic};
+use super::{Escrow, MergedPayouts, PayeeId, Payees, PlanError, in_input_order, payout, spend_through_logic};
 use crate::{
     job::{JobAction, SettleItem},
     ntx::Ntx,
@@ -15,8 +15,9 @@ use crate::{
 
 /// Settles those leaves of a verdict whose escrows are given; the other leaves are skipped.
 ///
-/// Outputs by position: the treasury (when any fee is due), merged payees, one output per requester who is owed
-/// anything, in input order. Signatures of keys that are no members are ignored.
+/// Outputs by position: the treasury (when any fee is due), merged payouts, one output per other requester who is owed
+/// anything, in input order. Merged are the providers, and whoever else shares an address with one of them or with another
+/// requester. Signatures of keys that are no members are ignored.
 ///
 /// # Errors
 /// When an escrow has no leaf, names another committee, or an amount of its leaf exceeds price or bond.
@@ -33,17 +34,18 @@ pub fn settle(
     let by_outpoint: BTreeMap<OutPoint, &Escrow> = escrows.iter().map(|escrow| (escrow.outpoint, *escrow)).collect();
     for outpoint in by_outpoint.keys() {
         if !verdict.leaves().iter().any(|leaf| leaf.escrow == *outpoint) {
-            return Err(PlanError::Verdict { escrow: *outpoint, problem: "the verdict has no leaf for it".into() });
+            return Err(PlanError::Unfit { escrow: *outpoint, problem: "the verdict has no leaf for it".into() });
         }
     }
 
+    let merges = Merges::of(&escrows);
     let mut fees = 0u64;
     let mut payees = Payees::default();
     let mut requesters = Vec::new();
-    let mut items = Vec::with_capacity(verdict.leaves().len());
+    let mut entries = Vec::with_capacity(verdict.leaves().len());
     for leaf in verdict.leaves() {
         let Some(escrow) = by_outpoint.get(&leaf.escrow) else {
-            items.push(SettleItem::Skipped(*leaf));
+            entries.push(Entry::Skipped(*leaf));
             continue;
         };
         let Outcome { to_provider, to_requester } = outcome(committee, escrow, leaf)?;
@@ -51,24 +53,30 @@ pub fn settle(
         fees = fees.checked_add(datum.fee.0).ok_or(PlanError::Overflow("the fees"))?;
         let provider = payees.add(&datum.provider, to_provider, datum.carry)?;
         let returned = to_requester.0 > 0 || datum.deposit.0 > 0;
-        if returned {
-            requesters.push(payout(protocol, params, datum.requester.clone(), to_requester, datum.deposit)?);
-        }
-        items.push(if returned && leaf.slashed.0 == 0 {
-            SettleItem::FromOutput { provider }
+        let requester = if merges.contains(&datum.requester) {
+            payees.add(&datum.requester, to_requester, datum.deposit)?
         } else {
-            SettleItem::Explicit { provider, paid: leaf.paid, slashed: leaf.slashed }
+            if returned {
+                requesters.push(payout(protocol, params, datum.requester.clone(), to_requester, datum.deposit)?);
+            }
+            None
+        };
+        entries.push(match provider {
+            // The shortest form: what is paid follows from the requester's own output.
+            Some(provider) if returned && requester.is_none() && leaf.slashed.0 == 0 => Entry::FromOutput(provider),
+            _ => Entry::Explicit { leaf: *leaf, provider, requester },
         });
     }
 
-    let payee_outputs = payees.outputs(protocol, params)?;
-    let payee_count = payee_outputs.len() as u64;
+    let mut merged = payees.merge(protocol, params)?;
+    let items = entries.into_iter().map(|entry| entry.item(&merged)).collect();
+    let payee_count = merged.count();
     let mut outputs = Vec::new();
     if fees > 0 {
         let treasury = committee.datum.treasury().clone();
         outputs.push(payout(protocol, params, treasury, Ntx(fees), Lovelace(0))?);
     }
-    outputs.extend(payee_outputs);
+    outputs.append(&mut merged.outputs);
     outputs.append(&mut requesters);
 
     let references = [deployment.stub.0, deployment.logic.0, committee.outpoint];
@@ -87,6 +95,42 @@ pub fn settle(
     Ok(plan)
 }
 
+/// The addresses whose shares are merged although they are requesters'.
+struct Merges<'a>(BTreeSet<&'a Address>);
+
+impl<'a> Merges<'a> {
+    fn of(escrows: &[&'a Escrow]) -> Self {
+        let mut seen: BTreeSet<&Address> = escrows.iter().map(|escrow| &escrow.datum.provider).collect();
+        Self(escrows.iter().map(|escrow| &escrow.datum.requester).filter(|requester| !seen.insert(requester)).collect())
+    }
+
+    fn contains(&self, requester: &Address) -> bool {
+        self.0.contains(requester)
+    }
+}
+
+/// An item of the redeemer, before the merged payouts have places.
+enum Entry {
+    FromOutput(PayeeId),
+    Explicit { leaf: Leaf, provider: Option<PayeeId>, requester: Option<PayeeId> },
+    Skipped(Leaf),
+}
+
+impl Entry {
+    fn item(self, merged: &MergedPayouts) -> SettleItem {
+        match self {
+            Self::FromOutput(PayeeId(provider)) => SettleItem::FromOutput { provider: merged.places[provider] },
+            Self::Explicit { leaf, provider, requester } => SettleItem::Explicit {
+                provider: merged.place(provider),
+                requester: merged.place(requester),
+                paid: leaf.paid,
+                slashed: leaf.slashed,
+            },
+            Self::Skipped(leaf) => SettleItem::Skipped(leaf),
+        }
+    }
+}
+
 struct Outcome {
     to_provider: Ntx,
     to_requester: Ntx,
@@ -94,7 +138,7 @@ struct Outcome {
 
 fn outcome(committee: &Committee, escrow: &Escrow, leaf: &Leaf) -> Result<Outcome, PlanError> {
     let datum = &escrow.datum;
-    let wrong = |problem: String| PlanError::Verdict { escrow: escrow.outpoint, problem };
+    let wrong = |problem: String| PlanError::Unfit { escrow: escrow.outpoint, problem };
     if datum.committee != committee.id {
         return Err(wrong(format!("it names committee {}, not {}", datum.committee, committee.id)));
     }
