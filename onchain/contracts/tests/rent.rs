@@ -126,16 +126,20 @@ fn a_time_is_charged_once_and_for_one_lease() {
 #[test]
 fn a_lease_is_closed_by_anyone_when_over_and_by_its_lessor_when_used_up() {
     let lease = state(a_day(), 2_400);
-    assert_eq!(lease.over_at(), hour(37));
-    assert_eq!(lease.ending(PosixMs(37 * HOUR - 1)), Some(Ending::UsedUp), "the whole rent is due at the end");
-    assert_eq!(lease.ending(hour(37)), Some(Ending::Over));
+    let just_before = |hour: u64| PosixMs(hour * HOUR - 1);
+    assert_eq!((lease.over_at(), lease.ending(hour(37))), (hour(37), Some(Ending::Over)));
+    assert_eq!(lease.ending(just_before(37)), None);
     let rich = state(a_day(), 2_401);
-    assert_eq!((rich.used_up_at(), rich.ending(PosixMs(37 * HOUR - 1))), (None, None));
+    assert_eq!((rich.used_up_at(), rich.used_up_over_at(), rich.ending(just_before(37))), (None, None, None));
     assert_eq!((rich.shares(hour(40)).lessor, rich.shares(hour(40)).lessee), (Ntx(2_900), Ntx(1)));
 
-    let poor = state(a_day(), 250);
-    assert_eq!(poor.used_up_at(), Some(PosixMs(12 * HOUR + HOUR / 2)));
-    assert_eq!(poor.shares(hour(20)).lessee, Ntx(0));
+    // Two hours are paid for, and faults in them can be charged for three hours more.
+    let poor = state(a_day(), 200);
+    assert_eq!((poor.used_up_at(), poor.used_up_over_at()), (Some(hour(12)), Some(hour(15))));
+    assert_eq!((poor.ending(just_before(15)), poor.ending(hour(15))), (None, Some(Ending::UsedUp)));
+    assert_eq!(poor.shares(hour(15)).lessee, Ntx(0));
+    let unpaid = state(a_day(), 0);
+    assert_eq!((unpaid.ending(just_before(13)), unpaid.ending(hour(13))), (None, Some(Ending::UsedUp)));
     assert!(LeaseState::new(a_day(), Ntx(499)).is_err(), "less than the bond is no lease");
 }
 
@@ -228,8 +232,8 @@ proptest! {
         let to = PosixMs(lease.datum().faults_until.0 + length);
         let fault = Fault { agreement: AGREEMENT, from: lease.datum().faults_until, to, credit: Ntx(credit) };
         let (at, before) = (PosixMs(to.0 + later), lease.clone());
-        // Where rent is owed that nobody paid, it is set off against the credit; so only while the money lasts.
-        let lasts = before.ending(at) != Some(Ending::UsedUp) && before.shares(at).lessee.0 > 0;
+        // Rent that is owed and that nobody paid is set off against the credit; so only while the money lasts.
+        let lasts = before.shares(at).lessee.0 > 0;
         if let (Ok(after), true) = (lease.fault(&fault), lasts) {
             let (then, now) = (before.shares(at), after.shares(at));
             prop_assert_eq!(then.lessor.0 - now.lessor.0, credit + lease.datum().fee.0);
@@ -238,18 +242,18 @@ proptest! {
     }
 
     #[test]
-    fn the_money_is_used_up_at_the_first_time_that_says_so(lease in lease()) {
-        match lease.used_up_at() {
-            Some(at) => {
-                prop_assert!(lease.ending(at).is_some());
-                prop_assert_eq!(lease.shares(at).lessee, Ntx(0));
-                if let Some(before) = at.0.checked_sub(1).map(PosixMs) {
-                    prop_assert_ne!(lease.ending(before), Some(Ending::UsedUp));
-                }
+    fn the_lessor_closes_a_window_after_the_money_is_used_up(lease in lease()) {
+        match (lease.used_up_at(), lease.used_up_over_at()) {
+            (Some(used_up), Some(over)) => {
+                prop_assert_eq!(over.0, used_up.0 + lease.datum().window_ms);
+                prop_assert_eq!(lease.shares(used_up).lessee, Ntx(0));
+                prop_assert!(lease.ending(over).is_some());
+                prop_assert!(over.0 == 0 || lease.ending(PosixMs(over.0 - 1)).is_none());
             }
-            None => {
+            (used_up, over) => {
+                prop_assert_eq!((used_up, over), (None, None));
                 prop_assert!(lease.shares(PosixMs(u64::MAX)).lessee.0 > 0);
-                prop_assert_ne!(lease.ending(lease.datum().end), Some(Ending::UsedUp));
+                prop_assert_eq!(lease.ending(PosixMs(lease.over_at().0 - 1)), None);
             }
         }
     }

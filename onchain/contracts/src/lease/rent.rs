@@ -82,7 +82,7 @@ pub enum LeaseError {
     FeeNotHeld,
     /// It is not over.
     #[error("anyone can close the lease from {} ms on; {}", anyone.0, match lessor {
-        Some(from) => format!("its lessor from {} ms on, when the money is used up", from.0),
+        Some(from) => format!("its lessor from {} ms on, a window after the money is used up", from.0),
         None => "its money lasts until the end".to_owned(),
     })]
     NotOver {
@@ -110,7 +110,7 @@ pub enum LeaseParty {
 pub enum Ending {
     /// End and window have passed: anyone closes it.
     Over,
-    /// What is due is all that is left: its lessor closes it.
+    /// What was due a window ago is all that is left: its lessor closes it.
     UsedUp,
 }
 
@@ -198,15 +198,17 @@ impl LeaseState {
 
     /// From when on what is due is all that the lease holds; `None` when the rent lasts until the end.
     pub fn used_up_at(&self) -> Option<PosixMs> {
-        let available = self.available();
-        if available == 0 {
-            return Some(PosixMs(0));
-        }
         // A product beyond 128 bits stands for a time beyond 64.
-        let product = available.checked_mul(u128::from(self.datum.rate.period_ms()))?;
+        let product = self.available().checked_mul(u128::from(self.datum.rate.period_ms()))?;
         let after = product.div_ceil(u128::from(self.datum.rate.per_period().0));
         let time = self.datum.paid_until.0.checked_add(u64::try_from(after).ok()?)?;
         (time <= self.datum.end.0).then_some(PosixMs(time))
+    }
+
+    /// From when on the lessor can close the lease, should nothing be topped up: a window after the money is used up, so
+    /// that faults in the last time that was paid for can still be charged.
+    pub fn used_up_over_at(&self) -> Option<PosixMs> {
+        self.used_up_at()?.0.checked_add(self.datum.window_ms).map(PosixMs)
     }
 
     /// Pays the lessor for the whole periods at the lower bound `at`.
@@ -294,11 +296,13 @@ impl LeaseState {
 
     /// Why the lease can be closed with the lower bound `at`, if it can.
     pub fn ending(&self, at: PosixMs) -> Option<Ending> {
-        if u128::from(at.0) >= u128::from(self.datum.end.0) + u128::from(self.datum.window_ms) {
-            Some(Ending::Over)
-        } else {
-            (self.due(at) >= self.available()).then_some(Ending::UsedUp)
+        let until = PosixMs(at.0.checked_sub(self.datum.window_ms)?);
+        if until >= self.datum.end {
+            return Some(Ending::Over);
         }
+        // Before the time that is paid for is over, less than nothing is due, also where there is no rent to use up.
+        let used_up = until >= self.datum.paid_until && self.due(until) >= self.available();
+        used_up.then_some(Ending::UsedUp)
     }
 
     /// Who gets what when the lease is closed with the lower bound `at`.

@@ -64,7 +64,7 @@ pub fn open_lease(protocol: &Protocol, terms: &LeaseTerms, valid_until: Slot) ->
 pub enum Closer<'a> {
     /// Anyone, once end and window have passed.
     Anyone,
-    /// The lessor, who may do so when the money is used up; with the consent that a script needs.
+    /// The lessor, who may do so a window after the money is used up; with the consent that a script needs.
     Lessor(&'a Consents),
 }
 
@@ -175,7 +175,7 @@ impl LeaseWays<'_> {
         let state = &self.lease.state;
         let datum = state.datum();
         let passed = self.slots.begin(self.slots.at(now));
-        let (lower, consents) = match (state.ending(passed), by, state.used_up_at()) {
+        let (lower, consents) = match (state.ending(passed), by, state.used_up_over_at()) {
             (Some(Ending::Over), ..) => (state.over_at(), None),
             (Some(Ending::UsedUp), Closer::Lessor(consents), Some(at)) => (at, Some(consents)),
             (_, _, lessor) => {
