@@ -3,13 +3,18 @@
 //!
 //! Scenarios are in `tests/tests`, one file per subject; `tests/run` runs everything.
 
+pub mod lease;
+pub mod multisig;
+
 use anyhow::Context;
 use nunet::{accounts::Role, world::World};
+use nunet_chain::{BuildError, ChainError, Wallet, submit_plan};
 use nunet_contracts::{
-    AgreementHash, Escrow, EscrowTerms, JobDatum, Leaf, MemberKey, Ntx, Signatures, Verdict,
+    AgreementHash, Escrow, EscrowTerms, JobDatum, Leaf, MemberKey, Ntx, Signatures, TxPlan, Verdict,
     transactions::{escrow_output, lock},
 };
-use nunet_ledger::{Lovelace, OutPoint, PosixMs, TxId};
+use nunet_devnet::Devnet;
+use nunet_ledger::{Address, AssetId, Lovelace, OutPoint, PosixMs, TxId};
 
 /// Terms as an agreement would fix them, with a deadline two hours away; `seed` tells jobs apart.
 pub async fn terms(world: &World, seed: u8) -> anyhow::Result<EscrowTerms> {
@@ -63,4 +68,20 @@ pub fn signatures(world: &World, verdict: &Verdict, count: usize) -> Signatures 
     use ed25519_dalek::Signer;
     let keys = world.member_keys.iter().take(count);
     keys.map(|key| (MemberKey(key.verifying_key().to_bytes()), key.sign(&verdict.message()).to_bytes())).collect()
+}
+
+/// What an address holds: lovelace and NTX.
+pub fn holds(devnet: &Devnet, ntx: &AssetId, address: &Address) -> (u64, u64) {
+    let snapshot = devnet.snapshot();
+    let mine = snapshot.iter().filter(|(_, output)| output.address == *address);
+    mine.fold((0, 0), |(lovelace, units), (_, output)| {
+        (lovelace + output.value.lovelace().0, units + output.value.quantity(ntx))
+    })
+}
+
+/// Asserts that a plan is refused because a script says no, and for no other reason.
+pub async fn refused_by_the_validator(world: &World, plan: &TxPlan, wallet: &Wallet) {
+    let answer = submit_plan(&world.chain, plan, wallet).await.map(|(id, _)| id);
+    let by_a_script = matches!(answer, Err(ChainError::Build(BuildError::ScriptFailed { .. })));
+    assert!(by_a_script, "not refused by the validator: {answer:?}");
 }

@@ -6,15 +6,14 @@ use nunet::{
     accounts::Role,
     world::{THRESHOLD, World},
 };
-use nunet_chain::{ChainError, Wallet, submit_plan};
 use nunet_contracts::{
-    Closing, Consents, DataError, Escrow, Leaf, Ntx, TxPlan,
+    Closing, Consents, DataError, Escrow, Leaf, Ntx,
     closing::read_closing,
     transactions::{accept, refund, settle},
 };
-use nunet_devnet::{Applied, Devnet};
-use nunet_ledger::{Address, AssetId, Lovelace, OutPoint};
-use nunet_tests::{lock_all, signatures, terms, verdict};
+use nunet_devnet::Applied;
+use nunet_ledger::{Lovelace, OutPoint};
+use nunet_tests::{holds, lock_all, refused_by_the_validator, signatures, terms, verdict};
 
 const ENOUGH: usize = THRESHOLD as usize;
 
@@ -22,28 +21,10 @@ fn leaf(escrow: &Escrow, paid: u64) -> Leaf {
     Leaf { escrow: escrow.outpoint, paid: Ntx(paid), slashed: Ntx(0) }
 }
 
-/// What an address holds: lovelace and NTX.
-fn holds(devnet: &Devnet, ntx: &AssetId, address: &Address) -> (u64, u64) {
-    let snapshot = devnet.snapshot();
-    let mine = snapshot.iter().filter(|(_, output)| output.address == *address);
-    mine.fold((0, 0), |(lovelace, units), (_, output)| {
-        (lovelace + output.value.lovelace().0, units + output.value.quantity(ntx))
-    })
-}
-
 /// How a transaction closed an escrow.
 fn closing_of(world: &World, closed: &Applied, escrow: OutPoint) -> Result<Closing, DataError> {
     let spent = closed.consumed.iter().cloned().collect();
     read_closing(&world.deployment.protocol, &closed.cbor, &spent, escrow)
-}
-
-/// Refused because a script said no, not for any other reason.
-async fn refused_by_the_validator(world: &World, plan: &TxPlan, wallet: &Wallet) {
-    match submit_plan(&world.chain, plan, wallet).await {
-        Err(ChainError::Build(nunet_chain::BuildError::ScriptFailed { .. })) => {}
-        Err(other) => panic!("refused, but not by the validator: {other}"),
-        Ok((id, _)) => panic!("transaction {id} was accepted"),
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -153,7 +153,8 @@ async fn output(chain: &Chain, tx: TxId, index: u16) -> anyhow::Result<(OutPoint
 async fn deploy(chain: &Chain, protocol: &Protocol, operator: &Wallet) -> anyhow::Result<Deployment> {
     let plan = publish_scripts(protocol, &chain.params());
     let id = place(chain, &plan, operator).await.context("publishing the validators")?;
-    Ok(Deployment::new(protocol.clone(), output(chain, id, 0).await?, output(chain, id, 1).await?)?)
+    let [stub, logic, lease] = [0, 1, 2].map(|index| output(chain, id, index));
+    Ok(Deployment::new(protocol.clone(), stub.await?, logic.await?, lease.await?)?)
 }
 
 async fn found_committee(

@@ -7,10 +7,13 @@ mod support;
 use std::collections::BTreeMap;
 
 use nunet_chain::{BuildError, Shortage, Signed, Utxo, Wallet, balance, check};
-use nunet_contracts::{Mint, Spend, TxPlan, Withdrawal};
+use nunet_contracts::{
+    Consents, Mint, ScriptConsent, Spend, TxPlan, Withdrawal,
+    consent::{Argument, ScriptSource},
+};
 use nunet_ledger::{
-    Address, AssetId, Certificate, Credential, ExUnits, Lovelace, NetworkMagic, OutPoint, Purpose, RewardAccount,
-    Script, Slot, TxBody, TxOut, Value, fees, parameters::ProtocolParameters,
+    Address, AssetId, Certificate, Credential, ExUnits, KeyHash, Lovelace, NetworkMagic, OutPoint, Purpose,
+    RewardAccount, Script, Slot, TxBody, TxOut, Value, fees, hash::blake2b_224, parameters::ProtocolParameters,
 };
 use proptest::prelude::*;
 use support::*;
@@ -172,6 +175,35 @@ fn native_scripts_are_signed_by_their_keys() {
     let plan = TxPlan { mints: vec![Mint { asset: minted.clone(), quantity: -400, redeemer: None }], ..plan };
     let signed = finish(&plan, &funds, &[&alice, &bob]);
     assert_eq!(signed.tx.body.outputs[0].value.quantity(&minted), 600);
+}
+
+#[test]
+fn a_native_script_withdraws_with_the_signatures_of_the_keys_that_are_named() {
+    let (alice, bob, carol) = (wallet(0), wallet(1), wallet(2));
+    // CBOR `[3, 1, [[0, bob], [0, carol]]]`: either of two.
+    let either = [sig(bob.key_hash()), sig(carol.key_hash())].map(|script| script.bytes().to_vec()).concat();
+    let script = Script::Native([&[0x83, 0x03, 0x01, 0x82], either.as_slice()].concat());
+    let held_by_script = Address::new(0, Credential::Script(script.hash()), None);
+    let funds = [utxo(1, &alice.address(), lovelace(50_000_000))];
+    let finished = |signers: &[&Wallet]| {
+        let keys = signers.iter().map(|wallet| wallet.key_hash()).collect();
+        let source = ScriptSource::Attached(script.clone());
+        let consent = ScriptConsent::new(source, Lovelace(3_000_000), Argument::Signers(keys)).unwrap();
+        let mut plan = outputs(&[TxOut::new(carol.address(), lovelace(5_000_000))]);
+        Consents::none().with(consent).add_to(&mut plan, 0, [&held_by_script]).unwrap();
+        let signed = finish(&plan, &funds, &[&alice, &bob, &carol]);
+        assert_eq!(signed.tx.body.fee, least_fee(&signed, &plan));
+        signed.tx
+    };
+    for (named, signs) in [(&[][..], &bob), (&[&bob], &bob), (&[&carol], &carol)] {
+        let tx = finished(named);
+        assert_eq!(tx.body.withdrawals, BTreeMap::from([(script_account(&script), Lovelace(3_000_000))]));
+        assert_eq!(tx.body.outputs[1].value.lovelace().0 + tx.body.fee.0, 48_000_000);
+        assert!(tx.body.collateral.is_empty() && tx.witnesses.redeemers.is_empty());
+        let keys: Vec<_> = tx.witnesses.vkeys.iter().map(|witness| KeyHash(blake2b_224(&witness.key))).collect();
+        assert_eq!(keys.len(), 2, "the payer's and one of the script's");
+        assert!(keys.contains(&signs.key_hash()));
+    }
 }
 
 #[test]

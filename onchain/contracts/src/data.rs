@@ -123,6 +123,20 @@ pub fn as_list<'a>(what: &'static str, data: &'a PlutusData) -> Result<&'a [Plut
     }
 }
 
+/// Signatures aligned to the members of a committee; who did not sign has an empty byte string.
+pub fn signatures(aligned: &[Option<[u8; 64]>]) -> PlutusData {
+    list(aligned.iter().map(|signature| bytes(signature.as_ref().map_or(&[], |bytes| bytes.as_slice()))).collect())
+}
+
+/// The inverse of [`signatures`].
+pub fn as_signatures(data: &PlutusData) -> Result<Vec<Option<[u8; 64]>>, DataError> {
+    let signature = |data: &PlutusData| match as_bytes("signature", data)? {
+        [] => Ok(None),
+        _ => as_array("signature", data).map(Some),
+    };
+    as_list("signatures", data)?.iter().map(signature).collect()
+}
+
 fn credential(credential: Credential) -> PlutusData {
     match credential {
         Credential::Key(hash) => constr(0, vec![bytes(&hash.0)]),

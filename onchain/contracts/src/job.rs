@@ -227,12 +227,7 @@ impl JobAction {
                 0,
                 vec![
                     data::int(*committee),
-                    data::list(
-                        signatures
-                            .iter()
-                            .map(|signature| data::bytes(signature.as_ref().map_or(&[], |bytes| bytes.as_slice())))
-                            .collect(),
-                    ),
+                    data::signatures(signatures),
                     data::bytes(evidence),
                     data::int(*payees),
                     data::list(items.iter().map(|item| item.to_data()).collect()),
@@ -266,18 +261,11 @@ impl JobAction {
             return Ok(Self::Redeem { vouchers });
         }
         let [committee, signatures, evidence, payees, items] = data::fields::<5>(WHAT, redeemer, 0)?;
-        let signatures = data::as_list("signatures", signatures)?
-            .iter()
-            .map(|signature| match data::as_bytes("signature", signature)? {
-                [] => Ok(None),
-                _ => data::as_array("signature", signature).map(Some),
-            })
-            .collect::<Result<_, DataError>>()?;
         let items =
             data::as_list("items", items)?.iter().map(SettleItem::from_data).collect::<Result<_, DataError>>()?;
         Ok(Self::Settle {
             committee: data::as_u64("committee", committee)?,
-            signatures,
+            signatures: data::as_signatures(signatures)?,
             evidence: data::as_array("evidence", evidence)?,
             payees: data::as_u64("payees", payees)?,
             items,

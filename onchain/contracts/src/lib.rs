@@ -5,15 +5,19 @@
 //!  Protocol (validators for one network and token)
 //!     │ publish_scripts, create_committee            → Deployment, Committee on chain
 //!     │ lock(EscrowTerms)                            → Escrow on chain
-//!     └ settle(Verdict, signatures) | accept | agree | redeem(Voucher) | refund
-//!                                                     → escrow gone, money where the datum says
+//!     ├ settle(Verdict, signatures) | accept | agree | redeem(Voucher) | refund
+//!     │                                               → escrow gone, money where the datum says
+//!     │ open_lease(LeaseTerms)                       → Lease on chain
+//!     └ LeaseWays: claim | top_up | shorten | fault  → Lease again; close | agree → lease gone
 //! ```
 
 pub mod closing;
 pub mod committee;
 pub mod consent;
 pub mod data;
+pub mod fault;
 pub mod job;
+pub mod lease;
 pub mod ntx;
 pub mod plan;
 pub mod protocol;
@@ -25,10 +29,16 @@ pub use closing::Closing;
 pub use committee::{CommitteeDatum, CommitteeId, MemberKey};
 pub use consent::{Consents, ScriptConsent};
 pub use data::DataError;
+pub use fault::Fault;
 pub use job::{AgreementHash, JobAction, JobDatum, SettleItem};
+pub use lease::{
+    Lease, LeaseAction, LeaseDatum,
+    event::LeaseEvent,
+    rent::{LeaseError, LeaseParty, LeaseState, Rate},
+};
 pub use ntx::Ntx;
 pub use plan::{Mint, Spend, TxPlan, Withdrawal};
 pub use protocol::{Committee, Deployment, Protocol, ProtocolError};
-pub use transactions::{Escrow, EscrowTerms, PlanError};
+pub use transactions::{Closer, Escrow, EscrowTerms, LeaseTerms, LeaseWays, PlanError};
 pub use verdict::{Leaf, Signatures, Verdict, VerdictError};
 pub use voucher::{Voucher, voucher_message};

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use crate::{
     committee::{CommitteeDatum, CommitteeId},
     data::{self, DataError},
+    verdict::Signatures,
 };
 
 /// The blueprint ([CIP-57](https://cips.cardano.org/cip/CIP-57)) that the Aiken project compiles to.
@@ -67,6 +68,7 @@ pub struct Protocol {
     ntx: AssetId,
     stub: Script,
     logic: Script,
+    lease: Script,
     committee: Script,
 }
 
@@ -87,7 +89,8 @@ impl Protocol {
         let logic = apply("job.logic.", &parameters)?;
         let credential = data::constr(1, vec![data::bytes(&logic.hash().0)]);
         let stub = apply("job.stub.", &[credential])?;
-        Ok(Self { magic, ntx, stub, logic, committee })
+        let lease = apply("lease.lease.", &parameters)?;
+        Ok(Self { magic, ntx, stub, logic, lease, committee })
     }
 
     /// The network.
@@ -115,6 +118,11 @@ impl Protocol {
         &self.logic
     }
 
+    /// The script at the lease address.
+    pub fn lease(&self) -> &Script {
+        &self.lease
+    }
+
     /// The committee NFT's policy.
     pub fn committee(&self) -> &Script {
         &self.committee
@@ -133,6 +141,16 @@ impl Protocol {
     /// The stake account whose withdrawal runs the logic.
     pub fn logic_account(&self) -> RewardAccount {
         RewardAccount { network_id: self.network_id(), credential: Credential::Script(self.logic_hash()) }
+    }
+
+    /// The hash that faults name.
+    pub fn lease_hash(&self) -> ScriptHash {
+        self.lease.hash()
+    }
+
+    /// Where leases are: the script, without a stake part.
+    pub fn lease_address(&self) -> Address {
+        Address::new(self.network_id(), Credential::Script(self.lease_hash()), None)
     }
 
     /// Where committees live: their policy's script, without a stake part.
@@ -183,21 +201,29 @@ pub struct Deployment {
     pub stub: (OutPoint, TxOut),
     /// The output that carries the logic as a reference script.
     pub logic: (OutPoint, TxOut),
+    /// The output that carries the lease as a reference script.
+    pub lease: (OutPoint, TxOut),
 }
 
 impl Deployment {
     /// Checks that the outputs carry the scripts of `protocol`.
-    pub fn new(protocol: Protocol, stub: (OutPoint, TxOut), logic: (OutPoint, TxOut)) -> Result<Self, ProtocolError> {
+    pub fn new(
+        protocol: Protocol,
+        stub: (OutPoint, TxOut),
+        logic: (OutPoint, TxOut),
+        lease: (OutPoint, TxOut),
+    ) -> Result<Self, ProtocolError> {
         for ((outpoint, output), script, expected) in [
             (&stub, &protocol.stub, "the stub's reference script"),
             (&logic, &protocol.logic, "the logic's reference script"),
+            (&lease, &protocol.lease, "the lease's reference script"),
         ] {
             if output.reference_script.as_ref() != Some(script) {
                 let problem = format!("it does not carry script {}", script.hash());
                 return Err(ProtocolError::WrongOutput { outpoint: *outpoint, expected, problem });
             }
         }
-        Ok(Self { protocol, stub, logic })
+        Ok(Self { protocol, stub, logic, lease })
     }
 }
 
@@ -219,5 +245,10 @@ impl Committee {
     pub fn read(protocol: &Protocol, outpoint: OutPoint, output: TxOut) -> Result<Self, ProtocolError> {
         let (id, datum) = protocol.read_committee(outpoint, &output)?;
         Ok(Self { id, datum, outpoint, output })
+    }
+
+    /// Signatures in the order of the members, as redeemers hold them; those of keys that are no members are left out.
+    pub fn aligned(&self, signatures: &Signatures) -> Vec<Option<[u8; 64]>> {
+        self.datum.members().iter().map(|key| signatures.get(key).copied()).collect()
     }
 }

@@ -2,11 +2,13 @@
 
 mod deploy;
 mod escrow;
+mod lease;
 mod redeem;
 mod settle;
 
 pub use deploy::{create_committee, publish_scripts};
 pub use escrow::{EscrowTerms, accept, agree, escrow_output, lock, refund};
+pub use lease::{Closer, LeaseTerms, LeaseWays, TIME_TO_LAND_MS, lease_output, open_lease};
 pub use redeem::redeem;
 pub use settle::settle;
 
@@ -16,8 +18,10 @@ use nunet_ledger::{
 };
 
 use crate::{
+    committee::CommitteeId,
     data::{self, DataError},
     job::{JobAction, JobDatum},
+    lease::rent::LeaseError,
     ntx::Ntx,
     plan::{Spend, TxPlan, Withdrawal},
     protocol::{Deployment, Protocol},
@@ -46,6 +50,24 @@ pub enum PlanError {
     ConsentMissing {
         /// The script.
         script: ScriptHash,
+    },
+    /// A lease does not allow it, or not yet.
+    #[error("lease {lease}: {problem}")]
+    Lease {
+        /// The lease.
+        lease: OutPoint,
+        /// Why not, and when or how it can be done.
+        problem: LeaseError,
+    },
+    /// Judged by another committee.
+    #[error("{output} names committee {named}, not {given}: pass the committee that it names")]
+    Committee {
+        /// The escrow or lease.
+        output: OutPoint,
+        /// The committee in its datum.
+        named: CommitteeId,
+        /// The one that was given.
+        given: CommitteeId,
     },
     /// A verdict or voucher that does not fit the escrow.
     #[error("escrow {escrow}: {problem}")]

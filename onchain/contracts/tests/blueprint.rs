@@ -71,7 +71,7 @@ fn every_script_of_the_protocol_is_in_the_blueprint() {
     let built = Aiken::copy("titles").build();
     let titles: Vec<&str> =
         built["validators"].as_array().unwrap().iter().map(|v| v["title"].as_str().unwrap()).collect();
-    for script in ["job.stub.", "job.logic.", "committee.committee."] {
+    for script in ["job.stub.", "job.logic.", "committee.committee.", "lease.lease."] {
         assert!(titles.iter().any(|title| title.starts_with(script)), "no script {script} among {titles:?}");
     }
 }

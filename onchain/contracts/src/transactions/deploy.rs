@@ -10,8 +10,8 @@ use crate::{
     protocol::Protocol,
 };
 
-/// Publishes stub (output 0) and logic (output 1) as reference scripts nobody can spend, and registers the logic's
-/// stake credential, without which no withdrawal from it is valid. The certificate needs no witness.
+/// Publishes stub (output 0), logic (output 1) and lease (output 2) as reference scripts nobody can spend, and registers
+/// the logic's stake credential, without which no withdrawal from it is valid. The certificate needs no witness.
 pub fn publish_scripts(protocol: &Protocol, params: &ProtocolParameters) -> TxPlan {
     let publish = |script: &Script| {
         let mut output = TxOut::new(protocol.reference_address(), Value::default());
@@ -19,7 +19,7 @@ pub fn publish_scripts(protocol: &Protocol, params: &ProtocolParameters) -> TxPl
         with_min_ada(params, output)
     };
     TxPlan {
-        outputs: vec![publish(protocol.stub()), publish(protocol.logic())],
+        outputs: vec![publish(protocol.stub()), publish(protocol.logic()), publish(protocol.lease())],
         certificates: vec![Certificate::RegisterStake(protocol.logic_account().credential)],
         ..TxPlan::default()
     }

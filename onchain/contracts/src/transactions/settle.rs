@@ -81,10 +81,9 @@ pub fn settle(
 
     let references = [deployment.stub.0, deployment.logic.0, committee.outpoint];
     let committee_index = references.iter().filter(|outpoint| **outpoint < committee.outpoint).count() as u64;
-    let aligned = committee.datum.members().iter().map(|key| signatures.get(key).copied()).collect();
     let action = JobAction::Settle {
         committee: committee_index,
-        signatures: aligned,
+        signatures: committee.aligned(signatures),
         evidence: *verdict.evidence(),
         payees: payee_count,
         items,
@@ -140,7 +139,7 @@ fn outcome(committee: &Committee, escrow: &Escrow, leaf: &Leaf) -> Result<Outcom
     let datum = &escrow.datum;
     let wrong = |problem: String| PlanError::Unfit { escrow: escrow.outpoint, problem };
     if datum.committee != committee.id {
-        return Err(wrong(format!("it names committee {}, not {}", datum.committee, committee.id)));
+        return Err(PlanError::Committee { output: escrow.outpoint, named: datum.committee, given: committee.id });
     }
     let rest = datum.price.0.checked_sub(leaf.paid.0);
     let bond = datum.bond.0.checked_sub(leaf.slashed.0);
