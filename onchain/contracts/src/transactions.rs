@@ -2,10 +2,12 @@
 
 mod deploy;
 mod escrow;
+mod rotate;
 mod settle;
 
 pub use deploy::{create_committee, publish_scripts};
 pub use escrow::{EscrowTerms, accept, escrow_output, lock, refund};
+pub use rotate::{rotate_committee, rotation_message};
 pub use settle::settle;
 
 use nunet_ledger::{
