@@ -1,5 +1,6 @@
 //! `nunet contracts`: what the validators are on a network, setting them up, and what each transaction costs.
 
+pub mod costs;
 pub mod deploy;
 pub mod show;
 
@@ -31,6 +32,9 @@ pub enum Command {
         --mnemonic-file words.txt --ntx POLICY.NAMEHEX --member HEX --threshold 1 --treasury addr_test1… --json\n\n\
         Running it again changes nothing and shows what is there.")]
     Deploy(Box<deploy::DeployArgs>),
+    /// Make every transaction on a devnet and print what it costs; fails when a mark is missed or a cost grew.
+    #[command(after_help = "Examples:\n  nunet contracts costs\n  nunet contracts costs --json > costs.jsonl")]
+    Costs(costs::CostsArgs),
 }
 
 /// Runs a command.
@@ -38,6 +42,7 @@ pub async fn command(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Show(args) => show::command(args).await,
         Command::Deploy(args) => deploy::command(*args).await,
+        Command::Costs(args) => costs::command(args).await,
     }
 }
 

@@ -1,6 +1,8 @@
 //! `nunet contracts` as a user runs it: the validators of a network, a deployment, and what transactions cost.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "contracts/costs.rs"]
+mod costs;
 #[path = "contracts/deploy.rs"]
 mod deploy;
 #[path = "contracts/show.rs"]
