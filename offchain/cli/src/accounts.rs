@@ -11,7 +11,7 @@ pub const MNEMONIC: &str = "test test test test test test test test test test te
                             test test test test test test test test test test test sauce";
 
 /// What an account is used for by the demo; on a devnet of its own they are simply accounts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Role {
     /// Deploys the protocol and creates the committee.
     Operator = 0,

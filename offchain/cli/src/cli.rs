@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::{demo, devnet};
+use crate::{contracts, demo, devnet};
 
 /// A decentralised compute market on Cardano: pay only for work that was done right.
 #[derive(Debug, Parser)]
@@ -25,6 +25,9 @@ pub enum Command {
     /// Run a Cardano devnet that serves Blockfrost's API.
     #[command(after_help = "Example:\n  nunet devnet --port 8090")]
     Devnet(DevnetArgs),
+    /// The validators: what they are on a network, setting them up, what each transaction costs.
+    #[command(subcommand)]
+    Contracts(Box<contracts::Command>),
 }
 
 /// How the demo goes.
@@ -66,6 +69,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         match cli.command {
             Command::Demo(args) => demo::command(args).await,
             Command::Devnet(args) => devnet::command(args).await,
+            Command::Contracts(command) => contracts::command(*command).await,
         }
     })
 }

@@ -2,7 +2,9 @@
 
 pub mod accounts;
 pub mod cli;
+pub mod contracts;
 pub mod demo;
+pub mod deployment;
 pub mod device;
 pub mod devnet;
 pub mod world;

@@ -9,18 +9,18 @@ use std::{
 use anyhow::Context;
 use ed25519_dalek::SigningKey;
 use nunet_agent::PartyConfig;
-use nunet_chain::{Chain, Limit, Wallet, submit_plan};
-use nunet_contracts::{
-    Committee, CommitteeDatum, Deployment, MemberKey, Ntx, Protocol, TxPlan,
-    transactions::{create_committee, publish_scripts},
-};
+use nunet_chain::{Chain, Wallet};
+use nunet_contracts::{Committee, CommitteeDatum, Deployment, MemberKey, Ntx, Protocol, TxPlan};
 use nunet_devnet::{Devnet, DevnetConfig};
-use nunet_ledger::{OutPoint, TxId, TxOut};
+use nunet_ledger::TxId;
 use nunet_oracle::{Journal, Member, MemberConfig};
 use nunet_p2p::{Multiaddr, NodeConfig};
 use rand::Rng;
 
-use crate::accounts::{Accounts, Role};
+use crate::{
+    accounts::{Accounts, Role},
+    deployment::{deploy, found_committee, place},
+};
 
 /// Members of the committee.
 pub const MEMBERS: usize = 5;
@@ -28,8 +28,6 @@ pub const MEMBERS: usize = 5;
 pub const THRESHOLD: u8 = 3;
 /// The least fee for which members check a job.
 pub const MIN_FEE: Ntx = Ntx(100_000);
-/// How often the chain is looked at for a transaction that must come into a block.
-const BLOCK_POLLS: u32 = 100;
 
 /// The economy without its parties.
 pub struct World {
@@ -51,6 +49,11 @@ pub struct World {
 impl World {
     /// Starts a devnet, deploys the validators and founds a committee of five.
     pub async fn start() -> anyhow::Result<Self> {
+        Self::start_with(std::array::from_fn(|_| new_key())).await
+    }
+
+    /// The same with these members.
+    pub async fn start_with(members: [SigningKey; MEMBERS]) -> anyhow::Result<Self> {
         let accounts = Accounts::new()?;
         let config = DevnetConfig { genesis: accounts.genesis.clone(), ..DevnetConfig::default() };
         let devnet = Devnet::start(config).await.context("starting the devnet")?;
@@ -58,10 +61,12 @@ impl World {
         let protocol = Protocol::new(chain.magic(), accounts.ntx.clone())?;
         let operator = accounts.wallet(Role::Operator);
         let deployment = deploy(&chain, &protocol, operator).await?;
-        let mut member_keys: Vec<SigningKey> = (0..MEMBERS).map(|_| new_key()).collect();
+        let mut member_keys = members.to_vec();
         member_keys.sort_by_key(|key| key.verifying_key().to_bytes());
-        let treasury = accounts.wallet(Role::Treasury);
-        let committee = found_committee(&chain, &protocol, operator, treasury, &member_keys).await?;
+        let members = member_keys.iter().map(|key| MemberKey(key.verifying_key().to_bytes())).collect();
+        let treasury = accounts.wallet(Role::Treasury).enterprise_address();
+        let datum = CommitteeDatum::new(members, THRESHOLD, treasury)?;
+        let committee = found_committee(&chain, &protocol, operator, &datum).await?;
         let folder = TemporaryFolder::new()?;
         Ok(Self { accounts, devnet, chain, deployment, committee, member_keys, folder })
     }
@@ -137,41 +142,6 @@ fn new_key() -> SigningKey {
 
 async fn connect(devnet: &Devnet) -> anyhow::Result<Chain> {
     Chain::connect(&devnet.url(), None).await.context("connecting to the devnet")
-}
-
-async fn place(chain: &Chain, plan: &TxPlan, wallet: &Wallet) -> anyhow::Result<TxId> {
-    let (id, _) = submit_plan(chain, plan, wallet).await?;
-    chain.wait_for(&id, 1, Limit::Polls(BLOCK_POLLS)).await?;
-    Ok(id)
-}
-
-async fn output(chain: &Chain, tx: TxId, index: u16) -> anyhow::Result<(OutPoint, TxOut)> {
-    let outpoint = OutPoint { tx, index };
-    Ok((outpoint, chain.unspent(&outpoint).await?))
-}
-
-async fn deploy(chain: &Chain, protocol: &Protocol, operator: &Wallet) -> anyhow::Result<Deployment> {
-    let plan = publish_scripts(protocol, &chain.params());
-    let id = place(chain, &plan, operator).await.context("publishing the validators")?;
-    let [stub, logic, lease] = [0, 1, 2].map(|index| output(chain, id, index));
-    Ok(Deployment::new(protocol.clone(), stub.await?, logic.await?, lease.await?)?)
-}
-
-async fn found_committee(
-    chain: &Chain,
-    protocol: &Protocol,
-    operator: &Wallet,
-    treasury: &Wallet,
-    keys: &[SigningKey],
-) -> anyhow::Result<Committee> {
-    let members = keys.iter().map(|key| MemberKey(key.verifying_key().to_bytes())).collect();
-    let datum = CommitteeDatum::new(members, THRESHOLD, treasury.enterprise_address())?;
-    let funds = chain.spendable_at(&[operator.address(), operator.enterprise_address()]).await?;
-    let seed = funds.into_iter().min_by_key(|utxo| utxo.outpoint).context("the operator has no funds")?;
-    let (_, plan) = create_committee(protocol, &chain.params(), (seed.outpoint, seed.output), &datum)?;
-    let id = place(chain, &plan, operator).await.context("founding the committee")?;
-    let (outpoint, output) = output(chain, id, 0).await?;
-    Ok(Committee::read(protocol, outpoint, output)?)
 }
 
 /// A folder that is gone when the value is.

@@ -180,15 +180,16 @@ impl Builder<'_> {
 impl Draft {
     /// The fee and the units that this very transaction needs.
     fn measure(&self, params: &ProtocolParameters, slots: &SlotConfig) -> Result<Terms, BuildError> {
+        // The size first: it costs nothing, and scripts may take long.
+        let size = self.signed_size();
+        if size as u64 > params.max_tx_size {
+            return Err(BuildError::TooBig { size, max: params.max_tx_size });
+        }
         let units = self.run_scripts(params, slots)?;
         let total = units.values().fold(ExUnits::default(), |sum, units| sum.plus(*units));
         let max = params.max_tx_ex_units;
         if total.mem > max.mem || total.steps > max.steps {
             return Err(BuildError::TooMuchExecution { used: total, max });
-        }
-        let size = self.signed_size();
-        if size as u64 > params.max_tx_size {
-            return Err(BuildError::TooBig { size, max: params.max_tx_size });
         }
         // What is declared is paid for, even when less is used.
         let declared = self.tx.witnesses.redeemers.iter().fold(ExUnits::default(), |sum, r| sum.plus(r.units));

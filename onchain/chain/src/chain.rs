@@ -222,9 +222,7 @@ impl Chain {
 
     /// Whether a stake account is registered, and what it holds.
     pub async fn account(&self, account: &RewardAccount) -> Result<AccountState, ChainError> {
-        let address = pallas_addresses::Address::from_bytes(&account.to_bytes())
-            .map_err(|e| malformed("accounts")(e.to_string()))?;
-        let answer: Option<api::Account> = self.inner.transport.get(&format!("accounts/{address}")).await?;
+        let answer: Option<api::Account> = self.inner.transport.get(&format!("accounts/{account}")).await?;
         Ok(match answer {
             Some(known) if known.is_registered() => AccountState::Registered { rewards: known.rewards() },
             _ => AccountState::Unregistered,

@@ -29,12 +29,19 @@ impl Chain {
     /// An output whose reference script the server cannot show correctly is left out, with a warning: it could not be
     /// spent by us anyway, and anybody can send one.
     pub async fn utxos_at(&self, address: &Address) -> Result<Vec<Utxo>, ChainError> {
-        self.list_utxos(&format!("addresses/{address}/utxos")).await
+        self.list_utxos(&format!("addresses/{address}/utxos"), |_| true).await
     }
 
     /// The confirmed unspent outputs at an address that hold some of an asset.
     pub async fn utxos_with(&self, address: &Address, asset: &AssetId) -> Result<Vec<Utxo>, ChainError> {
-        self.list_utxos(&format!("addresses/{address}/utxos/{asset}")).await
+        self.list_utxos(&format!("addresses/{address}/utxos/{asset}"), |_| true).await
+    }
+
+    /// The confirmed unspent outputs at an address that carry one of these scripts by reference, oldest first. Other
+    /// outputs cost nothing: anybody can send any number of scripts to an address.
+    pub async fn scripts_at(&self, address: &Address, wanted: &BTreeSet<ScriptHash>) -> Result<Vec<Utxo>, ChainError> {
+        let carries = |entry: &api::Output| entry.reference_script_hash.is_some_and(|hash| wanted.contains(&hash));
+        self.list_utxos(&format!("addresses/{address}/utxos"), carries).await
     }
 
     /// What the chain knows about an output.
@@ -91,7 +98,7 @@ impl Chain {
         Ok(spendable)
     }
 
-    async fn list_utxos(&self, path: &str) -> Result<Vec<Utxo>, ChainError> {
+    async fn list_utxos(&self, path: &str, wanted: impl Fn(&api::Output) -> bool) -> Result<Vec<Utxo>, ChainError> {
         let (mut utxos, mut seen) = (Vec::new(), BTreeSet::new());
         for page in 1..=MAX_PAGES {
             let page_path = format!("{path}?page={page}&count={PAGE}&order=asc");
@@ -101,7 +108,7 @@ impl Chain {
                 let tx = entry.tx_hash.ok_or_else(|| malformed(path)("an output has no tx_hash".into()))?;
                 let outpoint = OutPoint { tx, index: entry.output_index };
                 // Pages shift when an output is spent between two requests.
-                if !seen.insert(outpoint) {
+                if !seen.insert(outpoint) || !wanted(entry) {
                     continue;
                 }
                 match self.tx_out(path, entry).await {

@@ -120,6 +120,22 @@ fn scripts_run_with_exact_units_and_collateral_that_comes_back() {
 }
 
 #[test]
+fn the_only_output_of_a_wallet_can_be_consumed_by_the_plan_and_stand_for_its_scripts() {
+    let (alice, script) = (wallet(0), always_true());
+    let funds = [utxo(1, &alice.address(), lovelace(50_000_000))];
+    let own = Spend { outpoint: funds[0].outpoint, output: funds[0].output.clone(), redeemer: None };
+    let asset = AssetId { policy: script.hash(), name: vec![1] };
+    let plan = TxPlan {
+        spends: vec![own],
+        mints: vec![Mint { asset, quantity: 1, redeemer: Some(unit()) }],
+        scripts: vec![script],
+        ..TxPlan::default()
+    };
+    let signed = finish(&plan, &funds, &[&alice]);
+    assert_eq!(signed.tx.body.collateral, signed.tx.body.inputs);
+}
+
+#[test]
 fn a_script_account_is_withdrawn_from_before_a_keys() {
     let (alice, script) = (wallet(0), always_true());
     let funds = [utxo(1, &alice.address(), lovelace(50_000_000))];

@@ -4,12 +4,14 @@ mod deploy;
 mod escrow;
 mod lease;
 mod redeem;
+mod rotate;
 mod settle;
 
 pub use deploy::{create_committee, publish_scripts};
 pub use escrow::{EscrowTerms, accept, agree, escrow_output, lock, refund};
 pub use lease::{Closer, LeaseTerms, LeaseWays, TIME_TO_LAND_MS, lease_output, open_lease};
 pub use redeem::redeem;
+pub use rotate::{rotate_committee, rotation_message};
 pub use settle::settle;
 
 use nunet_ledger::{

@@ -150,6 +150,16 @@ pub struct RewardAccount {
     pub credential: Credential,
 }
 
+impl fmt::Display for RewardAccount {
+    /// The text form: bech32, `stake1…` on mainnet and `stake_test1…` elsewhere.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match AnyAddress::from_bytes(&self.to_bytes()) {
+            Ok(address) => f.write_str(&address.to_string()),
+            Err(_) => f.write_str(&hex::encode(self.to_bytes())),
+        }
+    }
+}
+
 impl RewardAccount {
     /// The bytes of the account's address (CIP-19 header types 14 and 15).
     pub fn to_bytes(self) -> [u8; 29] {

@@ -1,5 +1,5 @@
-//! Writing transactions and outputs as CBOR, by the [Conway CDDL]: map keys ascending, definite lengths, sets with tag
-//! 258, redeemers as a map.
+//! Writing transactions and outputs as CBOR, by the [Conway CDDL]: map keys ascending, definite lengths, sets as
+//! plain arrays (their tag is optional, and a settlement holds five), redeemers as a map.
 //!
 //! [Conway CDDL]: https://github.com/IntersectMBO/cardano-ledger/blob/master/eras/conway/impl/cddl-files/conway.cddl
 

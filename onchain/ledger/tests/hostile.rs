@@ -22,7 +22,7 @@ static SEEDS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     reading.tx.body.reference_inputs.insert(outpoint(7));
     reading.tx.witnesses.scripts.clear();
     let mut hashed = Draft::spending(8, support::yes_v2());
-    hashed.extra_witnesses.push(vec![0x04, 0xd9, 0x01, 0x02, 0x81, 0x18, 0x2a]);
+    hashed.extra_witnesses.push(vec![0x04, 0x81, 0x18, 0x2a]);
     let mut native = Draft::payment();
     native.tx.body.inputs.insert(outpoint(5));
     native.tx.witnesses.scripts.push(support::needs(2));

@@ -123,7 +123,7 @@ fn hashed_datums_are_shown() {
     let with_datum = |number: i64| {
         let mut draft = Draft::spending(8, yes_v2());
         let datum = vec![0x18, u8::try_from(number).unwrap()];
-        draft.extra_witnesses.push([&[0x04, 0xd9, 0x01, 0x02, 0x81][..], &datum].concat());
+        draft.extra_witnesses.push([&[0x04, 0x81][..], &datum].concat());
         draft.bind_to(&[int(number)], &[Language::PlutusV2].into());
         draft
     };

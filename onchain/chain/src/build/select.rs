@@ -16,16 +16,19 @@ const CROWDED: usize = 8;
 #[derive(Clone, Debug)]
 pub(super) struct Funds<'a> {
     free: Vec<&'a Utxo>,
+    /// Those that the plan consumes itself: they can still be collateral.
+    planned: Vec<&'a Utxo>,
     pub(super) selected: Vec<&'a Utxo>,
 }
 
 impl<'a> Funds<'a> {
-    /// The outputs that a key alone unlocks and that the plan does not already use.
+    /// The outputs that a key alone unlocks, without those that the plan reads.
     pub(super) fn new(funds: &'a [Utxo], plan: &TxPlan) -> Self {
-        let mut used: BTreeSet<OutPoint> = plan.spends.iter().map(|spend| spend.outpoint).collect();
-        used.extend(plan.references.iter().map(|(outpoint, _)| *outpoint));
-        let free = funds.iter().filter(|utxo| is_plain(&utxo.output) && used.insert(utxo.outpoint)).collect();
-        Self { free, selected: Vec::new() }
+        let spends: BTreeSet<OutPoint> = plan.spends.iter().map(|spend| spend.outpoint).collect();
+        let mut used: BTreeSet<OutPoint> = plan.references.iter().map(|(outpoint, _)| *outpoint).collect();
+        let usable = funds.iter().filter(|utxo| is_plain(&utxo.output) && used.insert(utxo.outpoint));
+        let (planned, free) = usable.partition(|utxo| spends.contains(&utxo.outpoint));
+        Self { free, planned, selected: Vec::new() }
     }
 
     /// Selects one more output towards what is missing; an error when none helps.
@@ -74,7 +77,7 @@ impl<'a> Funds<'a> {
         params: &ProtocolParameters,
     ) -> Result<(Vec<&'a Utxo>, Option<TxOut>), BuildError> {
         let none = || BuildError::NoCollateral { required, max_inputs: params.max_collateral_inputs };
-        let mut candidates: Vec<&Utxo> = self.selected.iter().chain(&self.free).copied().collect();
+        let mut candidates: Vec<&Utxo> = self.selected.iter().chain(&self.planned).chain(&self.free).copied().collect();
         candidates.sort_by_key(|utxo| {
             let value = &utxo.output.value;
             (value.assets().len(), Reverse(value.lovelace()), utxo.outpoint)

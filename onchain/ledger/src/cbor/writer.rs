@@ -1,7 +1,5 @@
 //! Writing CBOR.
 
-use crate::cbor::SET_TAG;
-
 /// Writes items one after another, in their shortest form and with definite lengths.
 #[derive(Default)]
 pub(crate) struct Writer(Vec<u8>);
@@ -48,9 +46,8 @@ impl Writer {
         self.head(6, tag);
     }
 
-    /// The start of a set, with its tag.
+    /// The start of a set: the tag that marks it is optional, and left out.
     pub(crate) fn set(&mut self, length: usize) {
-        self.tag(SET_TAG);
         self.array(length);
     }
 
