@@ -28,6 +28,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 const POLICY: Policy = Policy {
     fee: Ntx(500_000),
+    min_bond: Ntx(0),
     deposit: Lovelace(1_500_000),
     tip: Lovelace(2_000_000),
     accept_window_ms: 0,
@@ -52,7 +53,7 @@ impl Scene {
         let party = world.party(Role::Provider, &members).await.unwrap();
         let provider_key = PartyKey(party.key.verifying_key().to_bytes());
         let (sender, events) = unbounded_channel();
-        let offer = Offer { price: PRICE, run_ms: RUN_MS, conduct: Conduct::Honest };
+        let offer = Offer { price: PRICE, bond: Ntx(0), run_ms: RUN_MS, conduct: Conduct::Honest };
         let provider = Provider::start(party, loopback(), offer, sender).await.unwrap();
         Self { world, members, provider, events, provider_key }
     }

@@ -8,10 +8,10 @@ use std::{
 use ed25519_dalek::SigningKey;
 use nunet_chain::{Chain, ChainError, Wallet, submit_plan};
 use nunet_contracts::{
-    Committee, Deployment, Escrow, PlanError, Protocol, Signatures, TxPlan,
-    transactions::{refund, settle},
+    Committee, Deployment, Escrow, Ntx, PlanError, Protocol, Signatures, TxPlan,
+    transactions::{payout, refund, settle},
 };
-use nunet_ledger::{OutPoint, PosixMs, TxId};
+use nunet_ledger::{Address, KeyHash, Lovelace, OutPoint, PosixMs, TxId};
 use nunet_market::{Agreement, PartyKey, SignedAgreement};
 use nunet_oracle::{
     Docket, Journal, JournalError, Judgement, RulingError, Rulings,
@@ -259,6 +259,26 @@ impl PartyConfig {
             return Err(format!("the agreement names committee {}, not {}", agreement.committee, self.committee.id));
         }
         agreement.check().map_err(|error| error.to_string())
+    }
+
+    /// The least lovelace that a payout of this much NTX to an address needs.
+    pub(crate) fn least_lovelace(&self, address: &Address, ntx: Ntx) -> Result<Lovelace, PlanError> {
+        let output = payout(self.protocol(), &self.chain.params(), address.clone(), ntx, Lovelace(0))?;
+        Ok(output.value.lovelace())
+    }
+
+    /// The carry of a bond: what the provider's payout needs at most.
+    pub(crate) fn carry(&self, provider: &Address, price: Ntx, bond: Ntx) -> Result<Lovelace, PlanError> {
+        if bond.0 == 0 {
+            return Ok(Lovelace(0));
+        }
+        let most = price.0.checked_add(bond.0).ok_or(PlanError::Overflow("price and bond"))?;
+        self.least_lovelace(provider, Ntx(most))
+    }
+
+    /// Every key that the wallet signs with.
+    pub(crate) fn wallet_keys(&self) -> BTreeSet<KeyHash> {
+        [self.wallet.key_hash(), self.wallet.stake_key_hash()].into()
     }
 
     /// The escrow as it stands on chain, or `None` when it is spent or not there.

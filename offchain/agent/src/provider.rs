@@ -1,5 +1,6 @@
 //! The provider: quotes, signs agreements, computes once the money is locked, proves, settles.
 
+mod bond;
 mod conduct;
 mod terms;
 mod work;
@@ -11,7 +12,7 @@ use std::{
 };
 
 use nunet_compute::{Model, Tensor};
-use nunet_contracts::{AgreementHash, Ntx};
+use nunet_contracts::{AgreementHash, BondFunds, Ntx};
 use nunet_ledger::OutPoint;
 use nunet_market::SignedAgreement;
 use nunet_oracle::messages::MAX_BLOB_BYTES;
@@ -22,7 +23,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub use self::conduct::Conduct;
 use crate::{
     blobs::HeldBlobs,
-    messages::{AskQuote, Locked, ProposeAgreement},
+    messages::{AskQuote, Locked, ProposeAgreement, RequestLock},
     party::{AgentError, OpenJobs, PartyConfig},
 };
 
@@ -34,6 +35,8 @@ const MAX_JOBS: usize = 64;
 pub struct Offer {
     /// What a job costs.
     pub price: Ntx,
+    /// What the provider locks with each job, and loses when its result is wrong or does not come.
+    pub bond: Ntx,
     /// How long it needs after the lock to reveal, in milliseconds.
     pub run_ms: u64,
     /// How it behaves; anything but honest is for showing what happens then.
@@ -45,6 +48,8 @@ pub struct Offer {
 pub enum ProviderEvent {
     /// An agreement was signed.
     Agreed(AgreementHash),
+    /// The requester's lock was checked and signed: the bond is paid with it.
+    LockSigned(OutPoint),
     /// The money is where it should be; work starts.
     Started(OutPoint),
     /// The job ran.
@@ -106,6 +111,8 @@ struct Shared {
 struct Waiting {
     agreement: SignedAgreement,
     work: Work,
+    /// What the bond is paid with, when there is one.
+    bond: Option<BondFunds>,
 }
 
 /// A job that is ready to run.
@@ -159,7 +166,7 @@ impl Provider {
 }
 
 fn router(shared: &Arc<Shared>) -> Router {
-    let (quote, agree, locked) = (Arc::clone(shared), Arc::clone(shared), Arc::clone(shared));
+    let [quote, agree, request_lock, locked] = [(); 4].map(|()| Arc::clone(shared));
     let router = Router::new()
         .on(move |_: Caller, message: AskQuote| {
             let shared = Arc::clone(&quote);
@@ -168,6 +175,10 @@ fn router(shared: &Arc<Shared>) -> Router {
         .on(move |caller: Caller, message: ProposeAgreement| {
             let shared = Arc::clone(&agree);
             async move { shared.agree(&caller, message).await }
+        })
+        .on(move |caller: Caller, message: RequestLock| {
+            let shared = Arc::clone(&request_lock);
+            async move { shared.sign_lock(&caller, message).await }
         })
         .on(move |caller: Caller, message: Locked| {
             let answer = locked.take_locked(&caller, &message);

@@ -1,19 +1,19 @@
 //! The requester: asks for quotes, agrees, locks the money, follows the job to the end of its escrow.
 
 mod inbound;
+mod lock;
 
 use std::time::{Duration, Instant};
 
-use nunet_chain::{ChainError, OutputState};
+use nunet_chain::OutputState;
 use nunet_compute::Tensor;
 use nunet_contracts::{
-    AgreementHash, MemberKey, Ntx,
+    AgreementHash, BondFunds, MemberKey, Ntx,
     closing::{Closing, read_closing},
-    transactions::{escrow_output, lock as lock_plan},
 };
 use nunet_ledger::{Lovelace, OutPoint, PosixMs, TxId};
 use nunet_market::{Agreement, Demand, JobSpec, Quote, SignedAgreement};
-use nunet_oracle::{Docket, Kind, Rulings, messages::MAX_BLOB_BYTES, wait_for_escrow};
+use nunet_oracle::{Docket, Kind, Rulings, messages::MAX_BLOB_BYTES};
 use nunet_p2p::{Multiaddr, Node, NodeConfig, blob::BlobStore, peer_id_of};
 use nunet_proof::{Finding, ProofKind, RunResult, Transcript};
 use rand::Rng;
@@ -43,6 +43,8 @@ const TELL_TRIES: u32 = 5;
 pub struct Policy {
     /// What the committee gets.
     pub fee: Ntx,
+    /// The least bond that a provider must lock: it goes to the requester when the result is wrong or does not come.
+    pub min_bond: Ntx,
     /// Lovelace that comes back with the rest.
     pub deposit: Lovelace,
     /// Lovelace for whoever builds the closing transaction.
@@ -73,9 +75,13 @@ pub enum RequesterEvent {
         offers: usize,
         /// The one that is taken.
         price: Ntx,
+        /// And its bond.
+        bond: Ntx,
     },
     /// Both sides signed.
     Agreed(AgreementHash),
+    /// The provider signed the lock, and pays its bond with it.
+    BondSigned(Ntx),
     /// The lock transaction is sent.
     LockSent(TxId),
     /// The money is locked.
@@ -178,12 +184,12 @@ impl Requester {
         let started = Instant::now();
         let (demand, _blobs) = self.demand(&job).await?;
         let quote = self.best_quote(&demand, providers, events).await?;
-        let agreement = self.agree(&demand, &quote).await?;
+        let (agreement, bond) = self.agree(&demand, &quote).await?;
         let hash = agreement.agreement.hash();
         report(RequesterEvent::Agreed(hash));
         let agreed = started.elapsed();
 
-        let (escrow, lock_fee) = self.lock(&agreement.agreement, events).await?;
+        let (escrow, lock_fee) = self.lock(&agreement.agreement, bond.as_ref(), events).await?;
         let locked = started.elapsed();
         let docket = Docket::new(&agreement.agreement, escrow, &self.party.committee)?;
         let open = self.jobs.open(agreement.clone(), docket);
@@ -257,6 +263,12 @@ impl Requester {
                     let (asked, most) = (quote.run_ms / 1000, self.policy.max_run_ms / 1000);
                     return Err(format!("it asks for {asked} s to run the job, at most {most} s are allowed"));
                 }
+                if quote.bond < self.policy.min_bond {
+                    return Err(format!(
+                        "it locks a bond of {}, at least {} is asked",
+                        quote.bond, self.policy.min_bond
+                    ));
+                }
                 match peer_id_of(&quote.provider.0) {
                     Ok(key_peer) if key_peer == peer => Ok::<_, String>(quote.clone()),
                     _ => Err("the quote is another node's".into()),
@@ -272,11 +284,11 @@ impl Requester {
         let best = best.ok_or_else(|| {
             AgentError::NoQuote(if problems.is_empty() { "no provider is known".into() } else { problems.join("; ") })
         })?;
-        drop(events.send(RequesterEvent::Quoted { offers, price: best.price }));
+        drop(events.send(RequesterEvent::Quoted { offers, price: best.price, bond: best.bond }));
         Ok(best)
     }
 
-    async fn agree(&self, demand: &Demand, quote: &Quote) -> Result<SignedAgreement, AgentError> {
+    async fn agree(&self, demand: &Demand, quote: &Quote) -> Result<(SignedAgreement, Option<BondFunds>), AgentError> {
         let now = self.party.chain.tip().await?.time;
         let lock_by = PosixMs(now.0.saturating_add(LOCK_LIFE_MS));
         let reveal_by = PosixMs(lock_by.0.saturating_add(quote.run_ms));
@@ -291,9 +303,9 @@ impl Requester {
             spec: demand.spec,
             price: quote.price,
             fee: self.policy.fee,
-            bond: Ntx(0),
+            bond: quote.bond,
             deposit: self.policy.deposit,
-            carry: Lovelace(0),
+            carry: self.party.carry(&quote.payout, quote.price, quote.bond)?,
             tip: self.policy.tip,
             lock_by,
             reveal_by,
@@ -310,7 +322,12 @@ impl Requester {
         let agreed = agreed.map_err(|error| AgentError::peer(quote.provider, error))?;
         let signed = SignedAgreement { agreement, requester: signature, provider: agreed.signature };
         signed.check().map_err(|error| AgentError::peer(quote.provider, error))?;
-        Ok(signed)
+        let bond = match (quote.bond.0 > 0, agreed.bond) {
+            (false, _) => None,
+            (true, Some(named)) => Some(self.bond_funds(quote.provider, &named).await?),
+            (true, None) => return Err(AgentError::peer(quote.provider, "it names no outputs for its bond")),
+        };
+        Ok((signed, bond))
     }
 
     async fn record(
@@ -321,36 +338,6 @@ impl Requester {
     ) -> Result<(), AgentError> {
         let bytes = minicbor::to_vec(value).map_err(|error| AgentError::Job(error.to_string()))?;
         Ok(self.party.journal.record(kind, &agreement.0, &bytes).await?)
-    }
-
-    /// Locks the money: the signed transaction is journalled, then sent, then waited for.
-    async fn lock(
-        &self,
-        agreement: &Agreement,
-        events: &mpsc::UnboundedSender<RequesterEvent>,
-    ) -> Result<(OutPoint, Lovelace), AgentError> {
-        let party = &self.party;
-        let until = party.chain.slots().at(agreement.lock_by);
-        let terms = agreement.escrow_terms();
-        let plan = lock_plan(party.protocol(), &terms, until)?;
-        let paying = party.chain.pay().await;
-        let unsigned = party.chain.balance(&plan, &party.wallet).await?;
-        let signed = unsigned.sign_with(&[&party.wallet]).finish().map_err(ChainError::from)?;
-        party.journal.record(Kind::Lock, &agreement.hash().0, &signed.cbor).await?;
-        let id = signed.id;
-        if let Err(error) = party.chain.send(&signed).await {
-            if !error.is_transient() {
-                return Err(error.into());
-            }
-            // It may have been taken all the same, so what follows waits until it is there or can no longer come.
-            tracing::warn!(%id, %error, "it is not clear whether the lock was taken");
-        }
-        drop(paying);
-        drop(events.send(RequesterEvent::LockSent(id)));
-        let escrow = OutPoint { tx: id, index: 0 };
-        let expected = escrow_output(party.protocol(), &terms)?;
-        wait_for_escrow(&party.chain, escrow, &expected, agreement.lock_by).await?;
-        Ok((escrow, signed.tx.body.fee))
     }
 
     async fn tell_provider(&self, agreement: &Agreement, escrow: OutPoint) {

@@ -33,7 +33,7 @@ pub enum Command {
 /// How the demo goes.
 #[derive(Debug, Args)]
 pub struct DemoArgs {
-    /// Let the provider cheat: no payout is signed, and the money goes back.
+    /// Let the provider cheat: it is not paid, the money goes back, and its bond goes to the requester.
     #[arg(long, value_enum, conflicts_with = "oracle_down")]
     pub cheat: Option<Cheat>,
     /// Let three of the five oracle members be off: the deadline passes, and the refund goes through without them.

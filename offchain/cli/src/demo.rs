@@ -52,11 +52,15 @@ impl Scenario {
         let settled = matches!(receipt.closing, Closing::Settled { .. });
         receipt.conserved()
             && match self {
-                Self::Honest => settled && paid_in_full && receipt.finding == Some(FindingCode::Accepted),
+                Self::Honest => {
+                    settled && paid_in_full && receipt.slashed.0 == 0 && receipt.finding == Some(FindingCode::Accepted)
+                }
                 Self::CheatResult => {
                     settled
                         && receipt.paid.0 == 0
                         && receipt.refunded == receipt.price
+                        && receipt.slashed.0 > 0
+                        && receipt.slashed == receipt.bond
                         && receipt.finding == Some(FindingCode::WrongResult)
                         && receipt.at.is_some()
                 }

@@ -37,8 +37,8 @@ fn an_honest_day_ends_settled_and_two_runs_give_the_same_result() {
         assert_eq!(receipt["where"], Value::Null);
         assert_eq!((&receipt["members"], &receipt["signatures"]), (&Value::from(5), &Value::from(3)));
         let [price, paid, refunded, fee, bond, slashed] = amounts(receipt);
-        assert_eq!([paid, refunded, bond, slashed], [price, 0, 0, 0]);
-        assert!(fee > 0 && price > 0);
+        assert_eq!([paid, refunded, slashed], [price, 0, 0]);
+        assert!(fee > 0 && price > 0 && bond > 0);
         assert!(receipt["accuracy"].as_f64().unwrap() >= 0.95, "{}", receipt["accuracy"]);
         assert_eq!(receipt["conserved"], true);
         assert!(["job", "lock_tx", "settle_tx", "result_hash"].iter().all(|name| is_hash(&receipt[*name])));
@@ -50,16 +50,16 @@ fn an_honest_day_ends_settled_and_two_runs_give_the_same_result() {
 }
 
 #[test]
-fn a_changed_label_is_found_and_the_requester_refunded() {
+fn a_changed_label_is_found_the_price_goes_back_and_the_bond_to_the_requester() {
     let receipt = demo_json(&["--cheat", "result"]);
-    assert_eq!(receipt["outcome"], "refunded");
+    assert_eq!(receipt["outcome"], "slashed");
     assert_eq!(receipt["finding"], "wrong_result");
     // The result comes after the model's three linear ops, and the middle one of 1,797 labels is changed.
     assert_eq!(receipt["where"], serde_json::json!({"op": 3, "row": 898}));
     assert_eq!(receipt["signatures"], 3);
-    let [price, paid, refunded, fee, _, slashed] = amounts(&receipt);
-    assert_eq!([paid, refunded, slashed], [0, price, 0]);
-    assert!(fee > 0, "the committee did its work");
+    let [price, paid, refunded, fee, bond, slashed] = amounts(&receipt);
+    assert_eq!([paid, refunded, slashed], [0, price, bond]);
+    assert!(bond > 0 && fee > 0, "the committee did its work");
     assert_eq!(receipt["conserved"], true);
 }
 
@@ -69,8 +69,9 @@ fn without_a_committee_the_deadline_refunds() {
     assert_eq!(receipt["outcome"], "refunded");
     assert_eq!((&receipt["finding"], &receipt["where"]), (&Value::Null, &Value::Null));
     assert_eq!(receipt["signatures"], 0);
-    let [price, paid, refunded, fee, ..] = amounts(&receipt);
-    assert_eq!([paid, fee], [0, 0]);
+    let [price, paid, refunded, fee, bond, slashed] = amounts(&receipt);
+    assert_eq!([paid, fee, slashed], [0, 0, 0]);
+    assert!(bond > 0, "and the bond goes back to the provider, which the audit holds against the ledger");
     assert!(refunded > price, "the oracle fee comes back too");
     assert_eq!(receipt["conserved"], true);
 }

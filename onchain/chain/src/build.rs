@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use nunet_contracts::TxPlan;
 use nunet_ledger::{
     Address, AssetId, ExUnits, KeyHash, Lovelace, NetworkMagic, OutPoint, SlotConfig, Transaction, TxBody, TxOut,
-    VKeyWitness, Witnesses, evaluate::evaluate, fees, parameters::ProtocolParameters, script_data_hash,
+    VKeyWitness, Value, Witnesses, evaluate::evaluate, fees, parameters::ProtocolParameters, script_data_hash,
 };
 
 pub use self::error::{BuildError, Shortage};
@@ -70,6 +70,39 @@ pub fn balance(
         terms = if round < EXACT_ROUNDS { measured } else { terms.grown_to(measured) };
     }
     Err(BuildError::Unstable(EXACT_ROUNDS + GROWING_ROUNDS))
+}
+
+/// The outputs among `funds` that hold `value`, and with it enough for an output at `change`, or exactly the value.
+pub(crate) fn cover(
+    value: &Value,
+    funds: &[Utxo],
+    change: &Address,
+    params: &ProtocolParameters,
+) -> Result<Vec<Utxo>, BuildError> {
+    let mut due = Sheet::default();
+    due.add(value, -1);
+    let mut funds = Funds::new(funds, &TxPlan::default());
+    pay(&due, &mut funds, Lovelace(0), change, params)?;
+    Ok(funds.selected.into_iter().cloned().collect())
+}
+
+/// Selects funds until a sheet and the fee are paid; returns the change.
+fn pay(
+    due: &Sheet,
+    funds: &mut Funds<'_>,
+    fee: Lovelace,
+    change: &Address,
+    params: &ProtocolParameters,
+) -> Result<Option<TxOut>, BuildError> {
+    loop {
+        let mut sheet = due.clone();
+        funds.selected.iter().for_each(|utxo| sheet.add(&utxo.output.value, 1));
+        match sheet.change(fee, change, params) {
+            Ok(change) => return Ok(change),
+            Err(Missing::Some(missing)) => funds.add_for(missing)?,
+            Err(overflow @ Missing::Overflow(_)) => return Err(overflow.into()),
+        }
+    }
 }
 
 /// What the rounds settle.
@@ -159,20 +192,12 @@ impl Builder<'_> {
     /// Selects funds until everything is paid; returns the change.
     fn select(&mut self, fee: Lovelace) -> Result<Option<TxOut>, BuildError> {
         loop {
-            let mut sheet = self.sheet.clone();
-            self.funds.selected.iter().for_each(|utxo| sheet.add(&utxo.output.value, 1));
-            match sheet.change(fee, self.change, self.params) {
-                Ok(change) => {
-                    let no_input = self.plan.spends.is_empty() && self.funds.selected.is_empty();
-                    if !no_input {
-                        return Ok(change);
-                    }
-                    // Every transaction consumes something: its id is unique by that.
-                    self.funds.add_for(Shortage::Lovelace(Lovelace(1)))?;
-                }
-                Err(Missing::Some(missing)) => self.funds.add_for(missing)?,
-                Err(overflow @ Missing::Overflow(_)) => return Err(overflow.into()),
+            let change = pay(&self.sheet, &mut self.funds, fee, self.change, self.params)?;
+            if !self.plan.spends.is_empty() || !self.funds.selected.is_empty() {
+                return Ok(change);
             }
+            // Every transaction consumes something: its id is unique by that.
+            self.funds.add_for(Shortage::Lovelace(Lovelace(1)))?;
         }
     }
 }

@@ -1,4 +1,5 @@
-//! What our own unconfirmed transactions have already spent and made: servers show confirmed blocks only.
+//! What our own unconfirmed transactions have already spent and made: servers show confirmed blocks only. And what is
+//! promised to somebody's transaction.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,10 +11,12 @@ use crate::chain::Utxo;
 /// dropped by the mempool.
 const PATIENCE: u64 = 1_200;
 
-/// Transactions that were submitted and not yet seen in a block.
+/// Transactions that were submitted and not yet seen in a block, and outputs that are promised.
 #[derive(Debug, Default)]
 pub(crate) struct Pending {
     txs: BTreeMap<TxId, Unconfirmed>,
+    /// Outputs that nothing else may spend, and the slot from which on they are free again.
+    held: BTreeMap<OutPoint, Slot>,
 }
 
 #[derive(Debug)]
@@ -38,14 +41,27 @@ impl Pending {
         self.txs.insert(id, Unconfirmed { consumed, produced, end });
     }
 
+    /// Keeps outputs for a transaction that somebody else sends, up to the slot `until`.
+    pub(crate) fn hold(&mut self, outpoints: impl IntoIterator<Item = OutPoint>, until: Slot) {
+        self.held.extend(outpoints.into_iter().map(|outpoint| (outpoint, until)));
+    }
+
+    /// Frees outputs that were held.
+    pub(crate) fn release<'a>(&mut self, outpoints: impl IntoIterator<Item = &'a OutPoint>) {
+        for outpoint in outpoints {
+            self.held.remove(outpoint);
+        }
+    }
+
     /// The transactions that are waited for.
     pub(crate) fn ids(&self) -> Vec<TxId> {
         self.txs.keys().copied().collect()
     }
 
     /// Forgets the transactions that are in a block, and those that can no longer get into one, with all that depend on
-    /// these.
+    /// these; and what was held up to now.
     pub(crate) fn forget(&mut self, settled: &[TxId], now: Slot) {
+        self.held.retain(|_, until| *until > now);
         for id in settled {
             self.txs.remove(id);
         }
@@ -58,7 +74,7 @@ impl Pending {
         }
     }
 
-    /// The outputs at an address that can be spent: confirmed or made by us, and not consumed by us.
+    /// The outputs at an address that can be spent: confirmed or made by us, not consumed by us and not held.
     pub(crate) fn overlay(&self, confirmed: Vec<Utxo>, address: &Address) -> Vec<Utxo> {
         let made =
             self.txs.values().flat_map(|tx| &tx.produced).filter(|utxo| utxo.output.address == *address).cloned();
@@ -66,6 +82,7 @@ impl Pending {
         confirmed
             .into_iter()
             .chain(made)
+            .filter(|utxo| !self.held.contains_key(&utxo.outpoint))
             .filter(|utxo| !self.txs.values().any(|tx| tx.consumed.contains(&utxo.outpoint)))
             .filter(|utxo| seen.insert(utxo.outpoint))
             .collect()
@@ -126,6 +143,21 @@ mod tests {
         assert_eq!(pending.ids(), [TxId([4; 32])]);
         pending.forget(&[], Slot(100 + PATIENCE));
         assert!(pending.ids().is_empty());
+    }
+
+    #[test]
+    fn what_is_held_is_not_spent_until_it_is_free_again() {
+        let mut pending = Pending::default();
+        let confirmed = [utxo(1, 0), utxo(1, 1)];
+        pending.hold([outpoint(1, 0)], Slot(200));
+        assert_eq!(outpoints(&pending, &confirmed), [outpoint(1, 1)]);
+        pending.forget(&[], Slot(199));
+        assert_eq!(outpoints(&pending, &confirmed), [outpoint(1, 1)]);
+        pending.forget(&[], Slot(200));
+        assert_eq!(outpoints(&pending, &confirmed), [outpoint(1, 0), outpoint(1, 1)]);
+        pending.hold([outpoint(1, 0), outpoint(1, 1)], Slot(300));
+        pending.release(&[outpoint(1, 1)]);
+        assert_eq!(outpoints(&pending, &confirmed), [outpoint(1, 1)]);
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! From a plan to the chain in one call.
 
+use std::collections::BTreeSet;
+
 use nunet_contracts::TxPlan;
-use nunet_ledger::{OutPoint, Slot, TxId, TxOut};
+use nunet_ledger::{OutPoint, Slot, TxId, TxOut, Value};
 
 use crate::{
-    build::balance,
-    chain::{Chain, OutputState, Tip},
+    build::{balance, cover},
+    chain::{Chain, OutputState, Tip, Utxo},
     error::ChainError,
     signed::{Signed, Unsigned, check},
     wallet::Wallet,
@@ -37,6 +39,33 @@ impl Chain {
             Ok(result) => Ok(result?),
             Err(panic) => Err(ChainError::Aborted(panic.to_string())),
         }
+    }
+
+    /// Sets aside outputs of a wallet that hold this value, for a transaction that somebody else builds and sends: nothing
+    /// else spends them before the slot `until`. They are confirmed, so that the other side can look them up, and what they
+    /// hold beyond the value suffices for an output at the wallet's base address.
+    pub async fn set_aside(&self, value: &Value, wallet: &Wallet, until: Slot) -> Result<Vec<Utxo>, ChainError> {
+        let _paying = self.pay().await;
+        let addresses = [wallet.address(), wallet.enterprise_address()];
+        let mut confirmed = BTreeSet::new();
+        for address in &addresses {
+            confirmed.extend(self.utxos_at(address).await?.into_iter().map(|utxo| utxo.outpoint));
+        }
+        let mut funds = self.spendable_at(&addresses).await?;
+        funds.retain(|utxo| confirmed.contains(&utxo.outpoint));
+        let selected = cover(value, &funds, &wallet.address(), &self.params())?;
+        self.hold(selected.iter().map(|utxo| utxo.outpoint), until);
+        Ok(selected)
+    }
+
+    /// Keeps outputs from being spent by anything else before the slot `until`.
+    pub fn hold(&self, outpoints: impl IntoIterator<Item = OutPoint>, until: Slot) {
+        self.pending().hold(outpoints, until);
+    }
+
+    /// Frees outputs that were held or set aside.
+    pub fn free<'a>(&self, outpoints: impl IntoIterator<Item = &'a OutPoint>) {
+        self.pending().release(outpoints);
     }
 
     /// The unspent output at an outpoint, or an error that says that there is none.

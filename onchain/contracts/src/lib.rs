@@ -4,7 +4,7 @@
 //! ```text
 //!  Protocol (validators for one network and token)
 //!     │ publish_scripts, create_committee            → Deployment, Committee on chain
-//!     │ lock(EscrowTerms)                            → Escrow on chain
+//!     │ lock(EscrowTerms) | lock_with_bond            → Escrow on chain
 //!     ├ settle(Verdict, signatures) | accept | agree | redeem(Voucher) | refund
 //!     │                                               → escrow gone, money where the datum says
 //!     │ open_lease(LeaseTerms)                       → Lease on chain
@@ -39,6 +39,6 @@ pub use lease::{
 pub use ntx::Ntx;
 pub use plan::{Mint, Spend, TxPlan, Withdrawal};
 pub use protocol::{Committee, Deployment, Protocol, ProtocolError};
-pub use transactions::{Closer, Escrow, EscrowTerms, LeaseTerms, LeaseWays, PlanError};
+pub use transactions::{BondFunds, Closer, Escrow, EscrowTerms, LeaseTerms, LeaseWays, PlanError};
 pub use verdict::{Leaf, Signatures, Verdict, VerdictError};
 pub use voucher::{Voucher, voucher_message};

@@ -1,5 +1,6 @@
 //! Every transaction of the protocol as a pure function to a [`TxPlan`].
 
+mod bond;
 mod deploy;
 mod escrow;
 mod lease;
@@ -7,6 +8,10 @@ mod redeem;
 mod rotate;
 mod settle;
 
+pub use bond::{
+    BondError, BondFunds, LockRefusal, MAX_BOND_INPUTS, MAX_OTHER_INPUTS, check_bonded_lock, lock_with_bond,
+    others_inputs,
+};
 pub use deploy::{create_committee, publish_scripts};
 pub use escrow::{EscrowTerms, accept, agree, escrow_output, lock, refund};
 pub use lease::{Closer, LeaseTerms, LeaseWays, TIME_TO_LAND_MS, lease_output, open_lease};
@@ -71,6 +76,9 @@ pub enum PlanError {
         /// The one that was given.
         given: CommitteeId,
     },
+    /// The provider's outputs make no bond.
+    #[error("the bond: {0}")]
+    Bond(#[from] BondError),
     /// A verdict or voucher that does not fit the escrow.
     #[error("escrow {escrow}: {problem}")]
     Unfit {

@@ -39,6 +39,8 @@ pub enum Kind {
     Commitment,
     /// A signed lock transaction for an agreement.
     Lock,
+    /// The id of the lock transaction that a provider signed for an agreement with a bond.
+    BondedLock,
 }
 
 impl Kind {
@@ -49,6 +51,7 @@ impl Kind {
             Self::Agreement => "agreement",
             Self::Commitment => "commitment",
             Self::Lock => "lock",
+            Self::BondedLock => "bonded lock",
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use nunet_compute::Model;
-use nunet_contracts::{AgreementHash, Ntx, transactions::payout};
+use nunet_contracts::{AgreementHash, Ntx};
 use nunet_ledger::{Address, Lovelace, OutPoint, PosixMs};
 use nunet_market::{Agreement, Demand, Quote, SignedAgreement, SignedQuote};
 use nunet_oracle::{
@@ -59,7 +59,7 @@ impl Shared {
             provider: self.party.party_key(),
             payout: self.party.wallet.enterprise_address(),
             price: self.offer.price,
-            bond: Ntx(0),
+            bond: self.offer.bond,
             run_ms: self.offer.run_ms,
             expires: PosixMs(now.0.saturating_add(QUOTE_LIFE_MS)),
         };
@@ -76,8 +76,8 @@ impl Shared {
         let signature = agreement.sign(&self.party.key);
         // Agreements whose money never came make room for others.
         lock(&self.waiting).retain(|_, waiting| waiting.agreement.agreement.lock_by > now);
-        if lock(&self.waiting).contains_key(&hash) {
-            return Ok(Agreed { signature });
+        if let Some(waiting) = lock(&self.waiting).get(&hash) {
+            return Ok(Agreed { signature, bond: waiting.named_funds() });
         }
         if self.party.journal.find(Kind::Agreement, &hash.0).await.map_err(Refusal::rejected)?.is_some() {
             return Err(Refusal::rejected("this agreement was served already; propose a new one with another nonce"));
@@ -87,10 +87,16 @@ impl Shared {
         let work = self.prepare(caller, &agreement, place).await.map_err(Refusal::rejected)?;
         let signed = SignedAgreement { agreement, requester: message.signature, provider: signature };
         let record = minicbor::to_vec(&signed).map_err(|_| Refusal::failed("the agreement has no encoding"))?;
-        self.party.journal.record(Kind::Agreement, &hash.0, &record).await.map_err(Refusal::rejected)?;
-        lock(&self.waiting).insert(hash, Waiting { agreement: signed, work });
+        let bond = self.set_bond_aside(&signed.agreement).await?;
+        if let Err(error) = self.party.journal.record(Kind::Agreement, &hash.0, &record).await {
+            self.free_bond(bond.as_ref());
+            return Err(Refusal::rejected(error));
+        }
+        let waiting = Waiting { agreement: signed, work, bond };
+        let bond = waiting.named_funds();
+        lock(&self.waiting).insert(hash, waiting);
         self.report(ProviderEvent::Agreed(hash));
-        Ok(Agreed { signature })
+        Ok(Agreed { signature, bond })
     }
 
     fn acceptable(&self, agreement: &Agreement, now: PosixMs) -> Result<(), String> {
@@ -104,8 +110,13 @@ impl Shared {
         if agreement.spec.kind != ProofKind::Exact {
             return Err("this provider offers only proofs of kind exact".into());
         }
-        if agreement.price < self.offer.price || agreement.bond > Ntx(0) {
-            return Err(format!("this provider asks {} and locks no bond", self.offer.price));
+        if agreement.price < self.offer.price || agreement.bond != self.offer.bond {
+            return Err(format!("this provider asks {} and locks a bond of {}", self.offer.price, self.offer.bond));
+        }
+        let carry = self.party.carry(&agreement.provider_address, agreement.price, agreement.bond);
+        let carry = carry.map_err(|error| error.to_string())?;
+        if agreement.carry != carry {
+            return Err(format!("the carry must be {carry}, what the provider's payout needs"));
         }
         let run = agreement.reveal_by.0.saturating_sub(agreement.lock_by.0);
         if run < self.offer.run_ms || agreement.lock_by <= now {
@@ -119,13 +130,10 @@ impl Shared {
 
     /// The lovelace in the escrow must cover what the settlement costs whoever builds it, which is this provider.
     fn settling_is_covered(&self, agreement: &Agreement) -> Result<(), String> {
-        let params = self.party.chain.params();
-        let least = |address: &Address, ntx: Ntx| {
-            payout(self.party.protocol(), &params, address.clone(), ntx, Lovelace(0))
-                .map(|output| output.value.lovelace())
-                .map_err(|error| error.to_string())
-        };
-        let deposit = least(&agreement.requester_address, agreement.price)?;
+        let least =
+            |address: &Address, ntx: Ntx| self.party.least_lovelace(address, ntx).map_err(|error| error.to_string());
+        let most = Ntx(agreement.price.0.saturating_add(agreement.bond.0));
+        let deposit = least(&agreement.requester_address, most)?;
         if agreement.deposit < deposit {
             return Err(format!("the deposit must be at least {deposit}, what the requester's output needs"));
         }
@@ -177,7 +185,13 @@ impl Shared {
             }
         };
         let Some(waiting) = waiting else { return Err(Refusal::not_found("no such agreement")) };
-        let (shared, node) = (Arc::clone(self), caller.node.clone());
+        self.begin(caller, waiting, escrow);
+        Ok(Noted)
+    }
+
+    /// Serves a job in the background: waits for its money, works, and follows the escrow to its end.
+    pub(super) fn begin(self: &Arc<Self>, caller: &Caller, waiting: Waiting, escrow: OutPoint) {
+        let (shared, node, agreement) = (Arc::clone(self), caller.node.clone(), waiting.agreement.agreement.hash());
         let stop = self.stop.clone();
         self.tasks.spawn(async move {
             tokio::select! {
@@ -185,12 +199,11 @@ impl Shared {
                 result = shared.serve(&node, waiting, escrow) => {
                     if let Err(error) = result {
                         tracing::warn!(%escrow, %error, "a job ended without payment");
-                        shared.report(ProviderEvent::Failed { agreement: hash, reason: error.to_string() });
+                        shared.report(ProviderEvent::Failed { agreement, reason: error.to_string() });
                     }
                 }
             }
             shared.jobs.close(&escrow);
         });
-        Ok(Noted)
     }
 }

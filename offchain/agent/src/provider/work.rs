@@ -34,7 +34,7 @@ const STRAGGLERS: Duration = Duration::from_secs(3);
 impl Shared {
     /// One job from the lock to the end of its escrow.
     pub(super) async fn serve(&self, node: &Node, waiting: Waiting, escrow: OutPoint) -> Result<(), AgentError> {
-        let Waiting { agreement: signed, work } = waiting;
+        let Waiting { agreement: signed, work, .. } = waiting;
         let agreement = &signed.agreement;
         let chain = &self.party.chain;
         let docket = Docket::new(agreement, escrow, &self.party.committee)?;

@@ -23,6 +23,8 @@ pub enum Outcome {
     Settled,
     /// The requester got the price back.
     Refunded,
+    /// The requester got the price back, and of the provider's bond what it lost.
+    Slashed,
 }
 
 impl Outcome {
@@ -30,6 +32,7 @@ impl Outcome {
         match self {
             Self::Settled => "settled",
             Self::Refunded => "refunded",
+            Self::Slashed => "slashed",
         }
     }
 }
@@ -59,13 +62,13 @@ pub struct Receipt {
     pub price: Ntx,
     /// What the provider got of it.
     pub paid: Ntx,
-    /// What the requester got back.
+    /// What the requester got back of what it locked.
     pub refunded: Ntx,
     /// What the committee got.
     pub fee: Ntx,
     /// The provider's bond.
     pub bond: Ntx,
-    /// What it lost of it.
+    /// What it lost of it, to the requester.
     pub slashed: Ntx,
     /// What the committee found, when it ruled.
     pub finding: Option<FindingCode>,
@@ -96,7 +99,7 @@ impl Receipt {
     pub fn new(stage: &Stage, digits: &Digits, report: JobReport, books: &Books) -> Self {
         let datum = &books.facts.datum;
         let (paid, slashed, fee) = books.amounts();
-        let refunded = Ntx(datum.price.0 + datum.fee.0 + slashed.0 - paid.0 - fee.0);
+        let refunded = Ntx(datum.price.0 + datum.fee.0 - paid.0 - fee.0);
         let rulings = report.rulings.by_member();
         let verdicts = report
             .transcripts
@@ -123,7 +126,11 @@ impl Receipt {
         });
         let labels = report.result.as_ref().and_then(|result| result.outputs().first());
         Self {
-            outcome: if paid.0 > 0 { Outcome::Settled } else { Outcome::Refunded },
+            outcome: match (paid.0, slashed.0) {
+                (_, 1..) => Outcome::Slashed,
+                (1.., 0) => Outcome::Settled,
+                (0, 0) => Outcome::Refunded,
+            },
             job: report.agreement.hash(),
             lock_tx: report.lock_tx,
             settle_tx: report.closing_tx,
@@ -197,11 +204,15 @@ impl Receipt {
             (Closing::Refunded, _) => "no verdict by the deadline: the money went back, with nobody's permission",
             (_, Outcome::Settled) => "the work was right: the provider is paid",
             (_, Outcome::Refunded) => "the work was wrong: the provider is not paid, the price went back",
+            (_, Outcome::Slashed) => "the work was wrong: the price went back, and the provider's bond with it",
         };
         writeln!(out, "\nRECEIPT  {headline}\n")?;
         let mut row = |name: &str, value: String| writeln!(out, "  {name:<12} {value}");
         row("job", self.job.to_string())?;
-        row("quote", format!("{} by node {}", self.quote.price, short(&self.quote.provider)))?;
+        row(
+            "quote",
+            format!("{} with a bond of {}, by node {}", self.quote.price, self.quote.bond, short(&self.quote.provider)),
+        )?;
         row("lock", self.lock_tx.to_string())?;
         row("device", self.device.clone())?;
         row("proof", format!("{}: members re-execute the whole job, bit for bit", kind_name(self.kind)))?;
@@ -230,6 +241,11 @@ impl Receipt {
             "money",
             format!("{} price: {} paid, {} back; {} to the committee", self.price, self.paid, self.refunded, self.fee),
         )?;
+        if self.bond.0 > 0 {
+            let kept = Ntx(self.bond.0 - self.slashed.0);
+            let what = format!("{}: {kept} back to the provider, {} to the requester", self.bond, self.slashed);
+            row("bond", what)?;
+        }
         let [lock, close] = self.tx_fees;
         row("network", format!("fees of {lock} for the lock and {close} for the settlement"))?;
         writeln!(

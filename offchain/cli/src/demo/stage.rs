@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use nunet_agent::{Job, JobReport, Offer, Policy, Provider, ProviderEvent, Requester, RequesterEvent};
 use nunet_chain::Chain;
-use nunet_contracts::{Committee, Ntx};
+use nunet_contracts::{Committee, Ntx, TxPlan, transactions::payout};
 use nunet_devnet::Devnet;
 use nunet_ledger::{Address, Lovelace, PosixMs};
 use nunet_oracle::Member;
@@ -23,9 +23,12 @@ use crate::{
 /// What the demo's job costs, and what the requester would pay at most.
 const PRICE: Ntx = Ntx(12_500_000);
 const MAX_PRICE: Ntx = Ntx(20_000_000);
+/// What the provider locks, and what the requester asks for.
+const BOND: Ntx = Ntx(5_000_000);
 /// What the requester adds.
 const POLICY: Policy = Policy {
     fee: Ntx(500_000),
+    min_bond: BOND,
     deposit: Lovelace(1_500_000),
     tip: Lovelace(2_000_000),
     accept_window_ms: 1_000,
@@ -58,12 +61,14 @@ impl Stage {
         say("devnet", format!("runs at {}", world.devnet.url()));
         say("operator", format!("deployed the job validator {}", short(&world.deployment.protocol.logic_hash())));
         say("operator", format!("founded a committee: {THRESHOLD} of {MEMBERS} members must agree"));
+        fund_bond(&world).await?;
+        say("operator", format!("gave the provider {BOND} for its bond"));
         let members = world.start_members(scenario.members_up()).await?;
         say("committee", format!("{} of {MEMBERS} members are up", members.len()));
 
         let (provider_sender, provider_receiver) = mpsc::unbounded_channel();
         let device = cpu_name();
-        let offer = Offer { price: PRICE, run_ms: RUN_MS, conduct: scenario.conduct() };
+        let offer = Offer { price: PRICE, bond: BOND, run_ms: RUN_MS, conduct: scenario.conduct() };
         let party = world.party(Role::Provider, &members).await?;
         let provider = Provider::start(party, loopback(), offer, provider_sender).await?;
         let requester = Requester::start(world.party(Role::Requester, &members).await?, loopback(), POLICY).await?;
@@ -172,8 +177,13 @@ impl Stage {
 
 fn tell(event: &RequesterEvent) -> (&'static str, String) {
     match event {
-        RequesterEvent::Quoted { offers, price } => ("requester", format!("got {offers} quote(s), takes {price}")),
+        RequesterEvent::Quoted { offers, price, bond } => {
+            ("requester", format!("got {offers} quote(s), takes {price} with a bond of {bond}"))
+        }
         RequesterEvent::Agreed(hash) => ("both", format!("signed agreement {}", short(hash))),
+        RequesterEvent::BondSigned(bond) => {
+            ("requester", format!("has the provider's signature for its bond of {bond}"))
+        }
         RequesterEvent::LockSent(id) => ("requester", format!("locks the money: transaction {}", short(id))),
         RequesterEvent::Locked { escrow, .. } => {
             ("chain", format!("escrow {}#{} holds the money", short(&escrow.tx), escrow.index))
@@ -185,6 +195,15 @@ fn tell(event: &RequesterEvent) -> (&'static str, String) {
         }
         RequesterEvent::CloseSent(id) => ("requester", format!("closes the escrow: transaction {}", short(id))),
     }
+}
+
+/// The devnet's provider has no NTX at first.
+async fn fund_bond(world: &World) -> anyhow::Result<()> {
+    let provider = world.accounts.wallet(Role::Provider).enterprise_address();
+    let output = payout(&world.deployment.protocol, &world.chain.params(), provider, BOND, Lovelace(0))?;
+    let plan = TxPlan { outputs: vec![output], ..TxPlan::default() };
+    world.place(&plan, world.accounts.wallet(Role::Operator)).await.context("funding the provider's bond")?;
+    Ok(())
 }
 
 /// A finding in words.
@@ -212,6 +231,7 @@ fn show_provider(
         while let Some(event) = events.recv().await {
             let what = match event {
                 ProviderEvent::Agreed(_) => continue,
+                ProviderEvent::LockSigned(_) => "checked the lock, signs for its bond and nothing else".to_owned(),
                 ProviderEvent::Started(_) => "sees exactly the agreed escrow, starts".to_owned(),
                 ProviderEvent::Computed { took, ops, .. } => {
                     format!("ran the model in {:.1} ms, {ops} linear ops in the trace", took.as_secs_f64() * 1e3)
