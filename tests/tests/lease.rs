@@ -9,7 +9,8 @@ use nunet::{
     world::{THRESHOLD, World},
 };
 use nunet_contracts::{
-    Closer, Consents, Fault, LeaseError, LeaseEvent, LeaseParty, Ntx, PlanError, TxPlan, lease::event::read_lease_event,
+    Closer, Consents, Fault, Lease, LeaseError, LeaseEvent, LeaseParty, Ntx, PlanError, TxPlan,
+    lease::event::read_lease_event,
 };
 use nunet_ledger::{Datum, Lovelace, PosixMs, Slot, TxOut, Value};
 use nunet_tests::{
@@ -203,8 +204,14 @@ async fn a_fault_charges_the_lessor_wherever_the_lease_has_moved() {
     leased.place(claim, &[lessor]).await.unwrap();
 
     let plan = |leased: &Leased<'_>, signed| leased.ways().fault(&world.committee, &fault, signed);
-    // All that is unclaimed until the end of this fault is claimed, so that the bond is all there is to charge.
-    assert_eq!(refusal(plan(&leased, &signed)), LeaseError::FaultTooLarge(Ntx(500_000)));
+    // All that is unclaimed until the end of this fault is claimed, so that the bond is all there is to charge. It still is.
+    let dodged = plan(&leased, &signed).unwrap();
+    let outpoint = leased.lease.outpoint;
+    let charged = Lease::read(&world.deployment.protocol, outpoint, dodged.outputs[0].clone()).unwrap();
+    assert_eq!((charged.datum().bond, charged.datum().withheld), (Ntx(0), Ntx(0)));
+    let mut early = dodged.clone();
+    early.valid_from = None;
+    refused_by_the_validator(&world, &early, stranger).await;
     let fault = Fault { to: hours(4), ..fault };
     let plan = |leased: &Leased<'_>, signed| leased.ways().fault(&world.committee, &fault, signed);
     refused_by_the_validator(&world, &plan(&leased, &signed).unwrap(), stranger).await;

@@ -7,7 +7,7 @@ use nunet_ledger::{OutPoint, Slot, TxId, TxOut, Value};
 
 use crate::{
     build::{balance, cover},
-    chain::{Chain, OutputState, Tip, Utxo},
+    chain::{AccountState, Chain, OutputState, Tip, Utxo},
     error::ChainError,
     signed::{Signed, Unsigned, check},
     wallet::Wallet,
@@ -31,7 +31,7 @@ impl Chain {
     /// both in one step.
     pub async fn balance(&self, plan: &TxPlan, wallet: &Wallet) -> Result<Unsigned, ChainError> {
         let funds = self.spendable_at(&[wallet.address(), wallet.enterprise_address()]).await?;
-        let (plan, change, params) = (plan.clone(), wallet.address(), self.params());
+        let (plan, change, params) = (self.with_balances(plan).await?, wallet.address(), self.params());
         let (slots, magic) = (self.slots(), self.magic());
         // Scripts run here, for up to seconds: not on a thread that serves sockets.
         let work = tokio::task::spawn_blocking(move || balance(&plan, &funds, &change, &params, &slots, magic));
@@ -39,6 +39,19 @@ impl Chain {
             Ok(result) => Ok(result?),
             Err(panic) => Err(ChainError::Aborted(panic.to_string())),
         }
+    }
+
+    /// The plan with what each account that is withdrawn from holds now: the ledger takes nothing less, and anybody can have
+    /// rewards paid to a script's account.
+    async fn with_balances(&self, plan: &TxPlan) -> Result<TxPlan, ChainError> {
+        let mut plan = plan.clone();
+        for withdrawal in &mut plan.withdrawals {
+            // An account that is not registered is for the ledger to refuse.
+            if let AccountState::Registered { rewards } = self.account(&withdrawal.account).await? {
+                withdrawal.amount = rewards;
+            }
+        }
+        Ok(plan)
     }
 
     /// Sets aside outputs of a wallet that hold this value, for a transaction that somebody else builds and sends: nothing

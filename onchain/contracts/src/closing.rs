@@ -1,18 +1,15 @@
 //! Reading from the chain how an escrow ended: what the transaction that spent it says, not what anybody claims.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use nunet_ledger::{OutPoint, RewardAccount, ScriptHash, TxId, TxOut};
-use pallas_codec::minicbor;
-use pallas_primitives::conway::{RedeemerTag, Redeemers, Tx, Value as TxValue};
-use pallas_traverse::OriginalHash;
+use nunet_ledger::{Credential, Datum, OutPoint, Purpose, TxOut, received::ReceivedTx};
+use pallas_primitives::PlutusData;
 
 use crate::{
-    data::DataError,
+    data::{self, DataError},
     job::{JobAction, SettleItem},
     ntx::Ntx,
     protocol::Protocol,
-    transactions::Escrow,
 };
 
 /// How an escrow ended.
@@ -46,6 +43,9 @@ const WHAT: &str = "closing transaction";
 
 /// Reads how `escrow` was closed by the transaction with this CBOR, which consumed the outputs `spent`.
 ///
+/// Strangers may close an escrow together with others of theirs, whose datums can be anything: of those nothing is read
+/// but what the validator itself went by.
+///
 /// # Errors
 /// When the transaction does not spend the escrow, or not through the job logic, or `spent` lacks one of the escrows that
 /// it closed.
@@ -55,14 +55,14 @@ pub fn read_closing(
     spent: &BTreeMap<OutPoint, TxOut>,
     escrow: OutPoint,
 ) -> Result<Closing, DataError> {
-    let tx: Tx<'_> = minicbor::decode(cbor).map_err(|error| DataError::new(WHAT, format!("malformed: {error}")))?;
-    let inputs: BTreeSet<OutPoint> = tx.transaction_body.inputs.iter().map(outpoint).collect::<Result<_, _>>()?;
-    if !inputs.contains(&escrow) {
-        return Err(DataError::new(WHAT, format!("{} does not spend {escrow}", tx.transaction_body.original_hash())));
+    let tx = ReceivedTx::decode(cbor).map_err(|error| DataError::new(WHAT, format!("malformed: {error}")))?;
+    // A transaction whose scripts fail consumes its collateral, not its inputs.
+    if !tx.valid || !tx.body.inputs.contains(&escrow) {
+        return Err(DataError::new(WHAT, format!("{} does not spend {escrow}", tx.id)));
     }
     let action = logic_action(protocol, &tx)?;
-    let escrows = escrows_among(protocol, &inputs, spent)?;
-    let place = escrows.iter().position(|closed| closed.outpoint == escrow);
+    let closed = escrows_among(&tx, spent)?;
+    let place = closed.iter().position(|(outpoint, _)| *outpoint == escrow);
     let place = place.ok_or_else(|| DataError::new(WHAT, format!("{escrow} is no escrow")))?;
     match action {
         JobAction::Accept { .. } => Ok(Closing::Accepted),
@@ -73,6 +73,7 @@ pub fn read_closing(
             Ok(Closing::Redeemed { amount: voucher.amount })
         }
         JobAction::Settle { signatures, evidence, payees, items, .. } => {
+            let escrows = closed.iter().map(|(_, output)| Amounts::read(output)).collect::<Result<Vec<_>, _>>()?;
             let (paid, slashed) = settled(protocol, &tx, &escrows, place, payees, &items)?;
             let signatures = signatures.iter().flatten().count();
             Ok(Closing::Settled { paid, slashed, evidence, signatures })
@@ -80,84 +81,77 @@ pub fn read_closing(
     }
 }
 
-/// The escrows among the inputs, in the ledger's order: every input that a script guards, or the logic would have failed.
-fn escrows_among(
-    protocol: &Protocol,
-    inputs: &BTreeSet<OutPoint>,
-    spent: &BTreeMap<OutPoint, TxOut>,
-) -> Result<Vec<Escrow>, DataError> {
+/// The escrows among the inputs, in the ledger's order: every input that a script guards is one to the logic.
+fn escrows_among<'a>(
+    tx: &ReceivedTx<'_>,
+    spent: &'a BTreeMap<OutPoint, TxOut>,
+) -> Result<Vec<(OutPoint, &'a TxOut)>, DataError> {
     let mut escrows = Vec::new();
-    for outpoint in inputs {
+    for outpoint in &tx.body.inputs {
         let output = spent.get(outpoint);
         let output = output.ok_or_else(|| DataError::new(WHAT, format!("what it spent at {outpoint} is not given")))?;
-        if output.address == protocol.escrow_address() {
-            escrows.push(Escrow::read(protocol, *outpoint, output.clone())?);
+        if matches!(output.address.payment(), Some(Credential::Script(_))) {
+            escrows.push((*outpoint, output));
         }
     }
     Ok(escrows)
 }
 
-fn outpoint(input: &pallas_primitives::TransactionInput) -> Result<OutPoint, DataError> {
-    let index = u16::try_from(input.index).map_err(|_| DataError::new(WHAT, "an input's index is above 65535"))?;
-    Ok(OutPoint { tx: TxId(*input.transaction_id), index })
-}
-
 /// The redeemer of the logic's withdrawal.
-fn logic_action(protocol: &Protocol, tx: &Tx<'_>) -> Result<JobAction, DataError> {
+fn logic_action(protocol: &Protocol, tx: &ReceivedTx<'_>) -> Result<JobAction, DataError> {
     let missing = || DataError::new(WHAT, "it does not withdraw through the job logic");
-    let account = protocol.logic_account().to_bytes();
-    let withdrawals = tx.transaction_body.withdrawals.as_ref().ok_or_else(missing)?;
-    let mut accounts: Vec<RewardAccount> =
-        withdrawals.keys().filter_map(|account| RewardAccount::from_bytes(account).ok()).collect();
-    accounts.sort_by_key(|account| ledger_order(*account));
-    let index = accounts.iter().position(|found| found.to_bytes() == account).ok_or_else(missing)?;
-    let index = u32::try_from(index).map_err(|_| missing())?;
-    let redeemers = tx.transaction_witness_set.redeemer.as_ref().ok_or_else(missing)?;
-    let data = match &**redeemers {
-        Redeemers::List(list) => list
-            .iter()
-            .find(|redeemer| redeemer.tag == RedeemerTag::Reward && redeemer.index == index)
-            .map(|redeemer| &redeemer.data),
-        Redeemers::Map(map) => map
-            .iter()
-            .find(|(key, _)| key.tag == RedeemerTag::Reward && key.index == index)
-            .map(|(_, redeemer)| &redeemer.data),
-    };
-    JobAction::from_data(data.ok_or_else(missing)?)
+    let index = tx.body.withdrawals.keys().position(|account| *account == protocol.logic_account());
+    let index = index.and_then(|index| u32::try_from(index).ok()).ok_or_else(missing)?;
+    let redeemer = tx.witnesses.redeemers.get(&(Purpose::Withdraw, index)).ok_or_else(missing)?;
+    JobAction::from_data(&data::from_cbor(WHAT, redeemer.data)?)
 }
 
-/// The ledger sorts accounts by network, then script credentials before key credentials, then hash.
-fn ledger_order(account: RewardAccount) -> (u8, u8, [u8; 28]) {
-    match account.credential {
-        nunet_ledger::Credential::Script(ScriptHash(hash)) => (account.network_id, 0, hash),
-        nunet_ledger::Credential::Key(nunet_ledger::KeyHash(hash)) => (account.network_id, 1, hash),
+/// What a settlement reads of an escrow to find the requester's output.
+struct Amounts {
+    price: u64,
+    fee: u64,
+    deposit: u64,
+}
+
+impl Amounts {
+    fn read(output: &TxOut) -> Result<Self, DataError> {
+        let unclear = || DataError::new(WHAT, "a datum among those it settled is not an escrow's");
+        let Some(Datum::Inline(datum)) = &output.datum else { return Err(unclear()) };
+        let PlutusData::Constr(datum) = data::from_cbor(WHAT, datum)? else { return Err(unclear()) };
+        let [_requester, _provider, price, fee, _bond, deposit, ..] = &datum.fields[..] else { return Err(unclear()) };
+        Ok(Self {
+            price: data::as_u64("price", price)?,
+            fee: data::as_u64("fee", fee)?,
+            deposit: data::as_u64("deposit", deposit)?,
+        })
     }
 }
 
 /// Paid and slashed of the escrow at `place` among the settled ones.
 fn settled(
     protocol: &Protocol,
-    tx: &Tx<'_>,
-    escrows: &[Escrow],
+    tx: &ReceivedTx<'_>,
+    escrows: &[Amounts],
     place: usize,
     payees: u64,
     items: &[SettleItem],
 ) -> Result<(Ntx, Ntx), DataError> {
     let unclear = |problem: &str| DataError::new(WHAT, problem.to_owned());
-    let any_fee = escrows.iter().any(|escrow| escrow.datum.fee.0 > 0);
+    let any_fee = escrows.iter().any(|escrow| escrow.fee > 0);
     let mut next_output =
         usize::try_from(payees.saturating_add(any_fee.into())).map_err(|_| unclear("it has too many payouts"))?;
     let mut settled = items.iter().filter(|item| !matches!(item, SettleItem::Skipped(_)));
-    for (position, Escrow { datum, .. }) in escrows.iter().enumerate() {
+    for (position, escrow) in escrows.iter().enumerate() {
         let (paid, slashed, has_output) = match settled.next().ok_or_else(|| unclear("it has too few items"))? {
             SettleItem::FromOutput { .. } => {
-                let output = tx.transaction_body.outputs.get(next_output);
-                let rest = ntx_in(protocol, output.ok_or_else(|| unclear("a requester's output is missing"))?);
-                let paid = datum.price.0.checked_sub(rest).ok_or_else(|| unclear("a rest exceeds the price"))?;
+                let output = tx.body.outputs.get(next_output);
+                let output = &output.ok_or_else(|| unclear("a requester's output is missing"))?.output;
+                let rest = output.value.quantity(protocol.ntx());
+                let paid = escrow.price.checked_sub(rest).ok_or_else(|| unclear("a rest exceeds the price"))?;
                 (Ntx(paid), Ntx(0), true)
             }
             SettleItem::Explicit { requester, paid, slashed, .. } => {
-                let nothing_back = *paid == datum.price && slashed.0 == 0 && datum.deposit.0 == 0;
+                let nothing_back = paid.0 == escrow.price && slashed.0 == 0 && escrow.deposit == 0;
                 (*paid, *slashed, requester.is_none() && !nothing_back)
             }
             SettleItem::Skipped(_) => return Err(unclear("a skipped leaf has no escrow")),
@@ -168,27 +162,4 @@ fn settled(
         next_output = next_output.saturating_add(has_output.into());
     }
     Err(unclear("the escrow is not among the settled ones"))
-}
-
-fn ntx_in(protocol: &Protocol, output: &pallas_primitives::conway::TransactionOutput<'_>) -> u64 {
-    use pallas_primitives::{alonzo, babbage::GenTransactionOutput};
-    let ntx = protocol.ntx();
-    match output {
-        GenTransactionOutput::Legacy(output) => match &output.amount {
-            alonzo::Value::Coin(_) => 0,
-            alonzo::Value::Multiasset(_, assets) => assets
-                .iter()
-                .find(|(policy, _)| policy.as_slice() == ntx.policy.0)
-                .and_then(|(_, names)| names.iter().find(|(name, _)| name.as_slice() == ntx.name))
-                .map_or(0, |(_, quantity)| *quantity),
-        },
-        GenTransactionOutput::PostAlonzo(output) => match &output.value {
-            TxValue::Coin(_) => 0,
-            TxValue::Multiasset(_, assets) => assets
-                .iter()
-                .find(|(policy, _)| policy.as_slice() == ntx.policy.0)
-                .and_then(|(_, names)| names.iter().find(|(name, _)| name.as_slice() == ntx.name))
-                .map_or(0, |(_, quantity)| u64::from(quantity)),
-        },
-    }
 }

@@ -3,6 +3,8 @@
 //! Two encodings of one datum would be two different strings to whoever compares bytes, so there is one way to build
 //! each value (lists and constructor fields: indefinite length unless empty) and a reader that names what is wrong.
 
+mod read;
+
 use nunet_ledger::{Address, Credential, KeyHash, ScriptHash};
 use pallas_codec::{minicbor, utils::MaybeIndefArray};
 use pallas_primitives::{BigInt, Constr, PlutusData};
@@ -67,10 +69,11 @@ pub fn to_cbor(data: &PlutusData) -> Vec<u8> {
     }
 }
 
-/// Reads CBOR bytes; trailing bytes are refused.
+/// Reads CBOR bytes into the form that this module writes, whichever form they have; trailing bytes are refused, and what
+/// nests deeper than anything of the protocol.
 pub fn from_cbor(what: &'static str, cbor: &[u8]) -> Result<PlutusData, DataError> {
     let mut decoder = minicbor::Decoder::new(cbor);
-    let data = decoder.decode().map_err(|error| DataError::new(what, format!("malformed CBOR: {error}")))?;
+    let data = read::read(&mut decoder, 0).map_err(|error| DataError::new(what, format!("malformed CBOR: {error}")))?;
     if decoder.position() != cbor.len() {
         return Err(DataError::new(what, format!("{} bytes follow the datum", cbor.len() - decoder.position())));
     }
@@ -182,4 +185,61 @@ pub fn as_address(what: &'static str, data: &PlutusData, network_id: u8) -> Resu
         }
     };
     Ok(Address::new(network_id, payment, stake))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn other_forms_of_the_same_data_are_read_as_the_same() {
+        let three = int(3);
+        let forms: [&[u8]; 5] = [
+            &[0x03],
+            &[0x18, 0x03],
+            &[0xc2, 0x41, 0x03],
+            &[0xc2, 0x49, 0, 0, 0, 0, 0, 0, 0, 0, 0x03],
+            &[0xc2, 0x5f, 0x41, 0x00, 0x41, 0x03, 0xff],
+        ];
+        for form in forms {
+            assert_eq!(from_cbor("number", form).unwrap(), three, "{form:02x?}");
+        }
+        for form in [&[0x20][..], &[0xc3, 0x41, 0x00], &[0xc3, 0x40]] {
+            assert_eq!(from_cbor("number", form).unwrap(), minus_one(), "{form:02x?}");
+        }
+        let pair = constr(1, vec![int(3), list(vec![])]);
+        let forms: [&[u8]; 4] = [
+            &[0xd8, 0x7a, 0x9f, 0x03, 0x80, 0xff],
+            &[0xd8, 0x7a, 0x82, 0x03, 0x9f, 0xff],
+            &[0xd8, 0x66, 0x82, 0x01, 0x82, 0x03, 0x80],
+            &[0xd8, 0x66, 0x9f, 0x01, 0x82, 0x03, 0x80, 0xff],
+        ];
+        for form in forms {
+            assert_eq!(from_cbor("pair", form).unwrap(), pair, "{form:02x?}");
+        }
+        let most = [&[0xc2, 0x48][..], &[0xff; 8]].concat();
+        assert_eq!(as_u64("number", &from_cbor("number", &most).unwrap()), Ok(u64::MAX));
+        let more = [&[0xc2, 0x49, 0x01][..], &[0; 8]].concat();
+        assert!(as_u64("number", &from_cbor("number", &more).unwrap()).is_err());
+    }
+
+    #[test]
+    fn depth_is_refused_not_followed() {
+        for nest in [&[0x81][..], &[0x9f], &[0xd8, 0x79, 0x81], &[0xa1, 0x00], &[0xd8, 0x66, 0x82, 0x00, 0x81]] {
+            let error = from_cbor("datum", &nest.repeat(16_000)).unwrap_err();
+            assert!(error.problem.contains("32 levels"), "{error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn strangers_bytes_are_read_or_refused(bytes: Vec<u8>) {
+            if let Ok(data) = from_cbor("datum", &bytes) {
+                prop_assert_eq!(from_cbor("datum", &to_cbor(&data)).unwrap(), data);
+            }
+        }
+    }
 }

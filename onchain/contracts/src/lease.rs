@@ -230,6 +230,14 @@ impl Lease {
         Ok(Self { outpoint, output, state })
     }
 
+    /// Whether the output holds the lovelace that its datum owes. Nothing ran when it was opened: where it does not, whoever
+    /// closes it would pay the difference, to addresses that a stranger chose.
+    pub fn is_funded(&self) -> bool {
+        let LeaseDatum { deposit, carry, .. } = self.datum();
+        let owed = deposit.0.checked_add(carry.0);
+        owed.is_some_and(|owed| self.output.value.lovelace().0 >= owed) && self.output.reference_script.is_none()
+    }
+
     /// The terms.
     pub fn datum(&self) -> &LeaseDatum {
         self.state.datum()

@@ -113,6 +113,16 @@ impl Escrow {
         Ok(Self { outpoint, output, datum })
     }
 
+    /// Whether the output holds what its datum says that it owes. Nothing ran when it was locked: where it does not, whoever
+    /// closes it would pay the difference, to addresses that a stranger chose.
+    pub fn is_funded(&self, protocol: &Protocol) -> bool {
+        let JobDatum { deposit, carry, .. } = &self.datum;
+        let (value, locked) = (&self.output.value, self.datum.locked());
+        locked.is_some_and(|locked| value.quantity(protocol.ntx()) >= locked.0)
+            && deposit.0.checked_add(carry.0).is_some_and(|owed| value.lovelace().0 >= owed)
+            && self.output.reference_script.is_none()
+    }
+
     fn spend(&self) -> Spend {
         // The stub looks at neither datum nor redeemer; the cheapest redeemer is an empty constructor.
         Spend { outpoint: self.outpoint, output: self.output.clone(), redeemer: Some(data::constr(0, vec![])) }
@@ -128,6 +138,21 @@ fn in_input_order<'a>(escrows: impl IntoIterator<Item = &'a Escrow>) -> Result<V
     }
     match sorted.windows(2).find(|pair| pair[0].outpoint == pair[1].outpoint) {
         Some(pair) => Err(PlanError::Duplicate(pair[0].outpoint)),
+        None => Ok(sorted),
+    }
+}
+
+/// The same for ways out that anyone can build: refuses what the builder would have to pay for.
+fn funded_in_input_order<'a>(
+    protocol: &Protocol,
+    escrows: impl IntoIterator<Item = &'a Escrow>,
+) -> Result<Vec<&'a Escrow>, PlanError> {
+    let sorted = in_input_order(escrows)?;
+    match sorted.iter().find(|escrow| !escrow.is_funded(protocol)) {
+        Some(escrow) => Err(PlanError::Unfit {
+            escrow: escrow.outpoint,
+            problem: "it does not hold what its datum owes, so that you would pay for it: leave it alone".into(),
+        }),
         None => Ok(sorted),
     }
 }

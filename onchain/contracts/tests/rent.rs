@@ -108,7 +108,12 @@ fn a_fault_takes_the_bond_first_and_withholds_the_rest() {
     assert_eq!(lease.most_chargeable(hour(12)), 700);
     let large = lease.fault(&fault(10, 12, 693)).unwrap();
     assert_eq!((large.datum().bond, large.datum().withheld, large.held()), (Ntx(0), Ntx(200), Ntx(2_893)));
-    assert_eq!(lease.fault(&fault(10, 12, 694)), Err(LeaseError::FaultTooLarge(Ntx(700))));
+    // What there is not is not charged: a lessor who claims first does not dodge the rest.
+    assert_eq!(lease.fault(&fault(10, 12, 694)), lease.fault(&fault(10, 12, 693)));
+    let claimed = state(LeaseDatum { paid_until: hour(12), ..a_day() }, 2_400);
+    assert_eq!(claimed.fault(&fault(10, 12, 693)).unwrap().datum().bond, Ntx(0));
+    let bare = state(LeaseDatum { paid_until: hour(12), bond: Ntx(6), ..a_day() }, 2_400);
+    assert_eq!(bare.fault(&fault(10, 12, 1)), Err(LeaseError::NothingToCharge(Ntx(6))));
 }
 
 #[test]

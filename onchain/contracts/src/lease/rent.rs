@@ -74,9 +74,9 @@ pub enum LeaseError {
     /// The fault ends before it begins.
     #[error("the fault does not end after it begins")]
     EmptyFault,
-    /// More than the lessor can lose.
-    #[error("the charge exceeds bond and unclaimed rent: with the fee, at most {0} can be charged")]
-    FaultTooLarge(Ntx),
+    /// Less than the fee.
+    #[error("bond and unclaimed rent are {0}, less than the committee's fee: nothing can be charged")]
+    NothingToCharge(Ntx),
     /// There is not even the fee.
     #[error("the lease does not hold the committee's fee for the fault")]
     FeeNotHeld,
@@ -91,6 +91,9 @@ pub enum LeaseError {
         /// When its lessor can, should nothing be topped up.
         lessor: Option<PosixMs>,
     },
+    /// Its output lacks what closing it pays out.
+    #[error("it does not hold the lovelace that its datum owes, so that you would pay for it: leave it alone")]
+    Unfunded,
     /// Amounts beyond 64 bits.
     #[error("the amounts of the lease do not fit 64 bits")]
     Overflow,
@@ -264,7 +267,8 @@ impl LeaseState {
         }
     }
 
-    /// Charges the lessor for a fault: credit and fee, of the bond first, of the rent to come after.
+    /// Charges the lessor for a fault: credit and fee, of the bond first, of the rent to come after, and no more than there
+    /// is of both.
     pub fn fault(&self, fault: &Fault) -> Result<Self, LeaseError> {
         let datum = &self.datum;
         if fault.agreement != datum.agreement {
@@ -276,10 +280,10 @@ impl LeaseState {
         if fault.to <= fault.from {
             return Err(LeaseError::EmptyFault);
         }
-        let charge = u128::from(fault.credit.0) + u128::from(datum.fee.0);
         let most = self.most_chargeable(fault.to);
-        if charge > most {
-            return Err(LeaseError::FaultTooLarge(Ntx(u64::try_from(most).unwrap_or(u64::MAX))));
+        let charge = most.min(u128::from(fault.credit.0) + u128::from(datum.fee.0));
+        if charge < u128::from(datum.fee.0) {
+            return Err(LeaseError::NothingToCharge(Ntx(u64::try_from(most).unwrap_or(u64::MAX))));
         }
         let slashed = charge.min(u128::from(datum.bond.0));
         let bond = narrow(u128::from(datum.bond.0) - slashed)?;

@@ -2,7 +2,9 @@
 
 use nunet_ledger::{Datum, Lovelace, ProtocolParameters, Slot, TxOut, Value, units::SlotConfig};
 
-use super::{Escrow, Payees, PlanError, after_deadlines, in_input_order, payout, spend_through_logic};
+use super::{
+    Escrow, Payees, PlanError, after_deadlines, funded_in_input_order, in_input_order, payout, spend_through_logic,
+};
 use crate::{
     consent::Consents,
     job::{JobAction, JobDatum},
@@ -85,6 +87,9 @@ pub fn agree(
 }
 
 /// Gives everything back after the deadline of every escrow; needs nobody's permission.
+///
+/// # Errors
+/// When an escrow does not hold what its datum owes.
 pub fn refund(
     deployment: &Deployment,
     params: &ProtocolParameters,
@@ -92,7 +97,7 @@ pub fn refund(
     escrows: &[Escrow],
 ) -> Result<TxPlan, PlanError> {
     let protocol = &deployment.protocol;
-    let escrows = in_input_order(escrows)?;
+    let escrows = funded_in_input_order(protocol, escrows)?;
     let mut payees = Payees::default();
     let mut providers = Vec::with_capacity(escrows.len());
     let mut requesters = Vec::new();

@@ -162,6 +162,8 @@ impl LeaseWays<'_> {
             credit: fault.credit,
         };
         let mut plan = self.continued(&action, &after)?;
+        // Only time that is over is charged.
+        plan.valid_from = Some(self.slots.at_or_after(fault.to));
         plan.references.push((committee.outpoint, committee.output.clone()));
         if datum.fee.0 > 0 {
             let treasury = committee.datum.treasury().clone();
@@ -174,6 +176,9 @@ impl LeaseWays<'_> {
     pub fn close(&self, now: PosixMs, by: Closer<'_>) -> Result<TxPlan, PlanError> {
         let state = &self.lease.state;
         let datum = state.datum();
+        if !self.lease.is_funded() {
+            return Err(self.refused(LeaseError::Unfunded));
+        }
         let passed = self.slots.begin(self.slots.at(now));
         let (lower, consents) = match (state.ending(passed), by, state.used_up_over_at()) {
             (Some(Ending::Over), ..) => (state.over_at(), None),

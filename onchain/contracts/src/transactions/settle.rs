@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use nunet_ledger::{Address, Lovelace, OutPoint, ProtocolParameters};
 
-use super::{Escrow, MergedPayouts, PayeeId, Payees, PlanError, in_input_order, payout, spend_through_logic};
+use super::{Escrow, MergedPayouts, PayeeId, Payees, PlanError, funded_in_input_order, payout, spend_through_logic};
 use crate::{
     job::{JobAction, SettleItem},
     ntx::Ntx,
@@ -20,7 +20,8 @@ use crate::{
 /// requester. Signatures of keys that are no members are ignored.
 ///
 /// # Errors
-/// When an escrow has no leaf, names another committee, or an amount of its leaf exceeds price or bond.
+/// When an escrow has no leaf, names another committee, does not hold what its datum owes, or an amount of its leaf exceeds
+/// price or bond.
 pub fn settle(
     deployment: &Deployment,
     params: &ProtocolParameters,
@@ -30,7 +31,7 @@ pub fn settle(
     escrows: &[Escrow],
 ) -> Result<TxPlan, PlanError> {
     let protocol = &deployment.protocol;
-    let escrows = in_input_order(escrows)?;
+    let escrows = funded_in_input_order(protocol, escrows)?;
     let by_outpoint: BTreeMap<OutPoint, &Escrow> = escrows.iter().map(|escrow| (escrow.outpoint, *escrow)).collect();
     for outpoint in by_outpoint.keys() {
         if !verdict.leaves().iter().any(|leaf| leaf.escrow == *outpoint) {
