@@ -21,7 +21,7 @@ use nunet_ledger::{
     VKeyWitness, Value, Witnesses, evaluate::evaluate, fees, parameters::ProtocolParameters, script_data_hash,
 };
 
-pub use self::error::{BuildError, Shortage};
+pub use self::error::{BuildError, RefusedDraft, Shortage};
 use self::{
     scripts::{Scripts, Subject},
     select::Funds,
@@ -230,8 +230,11 @@ impl Draft {
         if self.tx.witnesses.redeemers.is_empty() {
             return Ok(BTreeMap::new());
         }
-        let used = evaluate(&self.tx.to_cbor(), &self.resolved, params, slots)
-            .map_err(|error| BuildError::ScriptFailed { reason: error.to_string() })?;
+        let cbor = self.tx.to_cbor();
+        let used = evaluate(&cbor, &self.resolved, params, slots).map_err(|error| BuildError::ScriptFailed {
+            reason: error.to_string(),
+            draft: Box::new(RefusedDraft { cbor, resolved: self.resolved.clone() }),
+        })?;
         let places = scripts::places(&self.tx.body);
         Ok(used
             .into_iter()

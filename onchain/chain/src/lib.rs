@@ -24,7 +24,7 @@ mod transport;
 mod wait;
 mod wallet;
 
-pub use build::{BuildError, Shortage, balance};
+pub use build::{BuildError, RefusedDraft, Shortage, balance};
 pub use chain::{AccountState, BlockHash, Chain, Confirmation, Outcome, OutputState, Tip, Utxo};
 pub use error::ChainError;
 pub use signed::{CheckError, Signed, Unsigned, check};

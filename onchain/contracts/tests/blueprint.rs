@@ -9,7 +9,7 @@ use std::fs;
 
 use support::{
     Aiken,
-    context::{Compiled, Settlement, bytes, constr, hash, int, none, numbers, script},
+    context::{Compiled, Settlement, bytes, constr, entry, hash, int, none, numbers, script, transaction},
     validators_dir,
 };
 use uplc::PlutusData;
@@ -124,24 +124,41 @@ fn the_compiled_logic_refuses_another_network() {
     assert_eq!(logic(&built).run(&transaction, &redeemer, &withdrawing()), None);
 }
 
-#[test]
-fn the_compiled_scripts_run_for_one_purpose_only() {
-    let built = Aiken::copy("purposes").build();
-    let (logic, stub) = (logic(&built), stub(&built));
-    let Settlement { transaction, redeemer, first } = Settlement::new(1, MAGIC);
+/// Each purpose for which somebody may run one of the scripts, spending the outpoint.
+fn purposes(out_point: &PlutusData) -> [(&'static str, PlutusData); 6] {
     let deregistration = constr(1, vec![script(numbers::LOGIC), none()]);
-    let purposes = [
+    [
         ("minting", constr(0, vec![hash(numbers::LOGIC)])),
-        ("spending", spending(&first)),
+        ("spending", spending(out_point)),
         ("withdrawing", withdrawing()),
         ("publishing", constr(3, vec![int(0), deregistration])),
         ("voting", constr(4, vec![constr(0, vec![script(numbers::LOGIC)])])),
         ("proposing", constr(5, vec![int(0), int(0)])),
-    ];
-    for (name, purpose) in &purposes {
-        let by_logic = logic.run(&transaction, &redeemer, purpose).is_some();
-        assert_eq!(by_logic, *name == "withdrawing", "the logic, for {name}");
-        let by_stub = stub.run(&transaction, &redeemer, purpose).is_some();
-        assert_eq!(by_stub, *name == "spending", "the stub, for {name}");
+    ]
+}
+
+#[test]
+fn the_compiled_logic_runs_for_a_withdrawal_only() {
+    let logic = logic(&Aiken::copy("logic-purposes").build());
+    let Settlement { transaction, redeemer, first } = Settlement::new(1, MAGIC);
+    for (name, purpose) in purposes(&first) {
+        let runs = logic.run(&transaction, &redeemer, &purpose).is_some();
+        assert_eq!(runs, name == "withdrawing", "the logic, for {name}");
+    }
+}
+
+/// It looks at no purpose, since all that it guards are escrows: no token, stake or vote of its hash means anything to
+/// anybody. Where the logic does not run, it opens for none.
+#[test]
+fn the_compiled_stub_asks_for_the_logic_whatever_the_purpose() {
+    let stub = stub(&Aiken::copy("stub-purposes").build());
+    let settlement = Settlement::new(1, MAGIC);
+    let nobody_withdraws = transaction(vec![], vec![], vec![], vec![]);
+    let another_withdraws = transaction(vec![], vec![], vec![], vec![entry(script(numbers::STUB), int(0))]);
+    for (name, purpose) in purposes(&settlement.first) {
+        let opens = |transaction| stub.run(transaction, &settlement.redeemer, &purpose).is_some();
+        assert!(opens(&settlement.transaction), "the stub does not open beside the logic, for {name}");
+        assert!(!opens(&nobody_withdraws), "the stub opens without a withdrawal, for {name}");
+        assert!(!opens(&another_withdraws), "the stub opens beside another withdrawal, for {name}");
     }
 }

@@ -1,8 +1,8 @@
 //! Why a plan does not become a transaction.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
-use nunet_ledger::{AssetId, ExUnits, KeyHash, Lovelace, OutPoint, ScriptHash};
+use nunet_ledger::{AssetId, ExUnits, KeyHash, Lovelace, OutPoint, ScriptHash, TxOut};
 
 /// Why a plan does not become a transaction.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -39,6 +39,8 @@ pub enum BuildError {
     ScriptFailed {
         /// Which one, and its words.
         reason: String,
+        /// The transaction.
+        draft: Box<RefusedDraft>,
     },
     /// A script that must run is nowhere.
     #[error("{needed_by} needs script {hash}, which is neither in the plan nor among its references")]
@@ -90,6 +92,15 @@ pub enum BuildError {
         /// What is wrong.
         reason: &'static str,
     },
+}
+
+/// A transaction as its scripts saw and refused it, for a closer look.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedDraft {
+    /// Its bytes, without signatures.
+    pub cbor: Vec<u8>,
+    /// The outputs that it spends and reads.
+    pub resolved: BTreeMap<OutPoint, TxOut>,
 }
 
 /// An amount that is missing.
