@@ -12,6 +12,7 @@ pub use escrow::{EscrowTerms, accept, agree, escrow_output, lock, refund};
 pub use lease::{Closer, LeaseTerms, LeaseWays, TIME_TO_LAND_MS, lease_output, open_lease};
 pub use redeem::redeem;
 pub use rotate::{rotate_committee, rotation_message};
+pub(crate) use settle::divide;
 pub use settle::settle;
 
 use nunet_ledger::{
