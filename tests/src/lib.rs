@@ -5,6 +5,7 @@
 
 pub mod lease;
 pub mod multisig;
+pub mod rival;
 pub mod second_opinion;
 
 use anyhow::Context;
@@ -40,14 +41,21 @@ pub async fn terms(world: &World, seed: u8) -> anyhow::Result<EscrowTerms> {
     })
 }
 
-/// Locks these terms in one transaction, an output each, and returns the escrows.
+/// Escrows that one transaction locks.
+pub const LOCKS: usize = 24;
+
+/// Locks these terms at the requester's expense, an output each, [`LOCKS`] in a transaction, and returns the escrows.
 pub async fn lock_all(world: &World, terms: &[EscrowTerms]) -> anyhow::Result<Vec<Escrow>> {
     let protocol = &world.deployment.protocol;
     let until = world.chain.slots().at(PosixMs(world.chain.tip().await?.time.0 + 600_000));
-    let mut plan = lock(protocol, terms.first().context("nothing to lock")?, until)?;
-    plan.outputs = terms.iter().map(|terms| escrow_output(protocol, terms)).collect::<Result<_, _>>()?;
-    let tx = world.place(&plan, world.accounts.wallet(Role::Requester)).await?;
-    escrows_of(world, tx, terms.len()).await
+    let mut escrows = Vec::new();
+    for terms in terms.chunks(LOCKS) {
+        let mut plan = lock(protocol, terms.first().context("nothing to lock")?, until)?;
+        plan.outputs = terms.iter().map(|terms| escrow_output(protocol, terms)).collect::<Result<_, _>>()?;
+        let tx = world.place(&plan, world.accounts.wallet(Role::Requester)).await?;
+        escrows.extend(escrows_of(world, tx, terms.len()).await?);
+    }
+    Ok(escrows)
 }
 
 async fn escrows_of(world: &World, tx: TxId, count: usize) -> anyhow::Result<Vec<Escrow>> {

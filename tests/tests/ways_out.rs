@@ -191,6 +191,29 @@ async fn a_refund_needs_only_the_deadline() {
     finish(world).await;
 }
 
+/// Anybody can have rewards paid to the logic's account, and the ledger takes a withdrawal of nothing less than all.
+#[tokio::test(flavor = "multi_thread")]
+async fn rewards_in_the_logics_account_stop_nothing_and_go_to_the_builder() {
+    let world = World::start().await.unwrap();
+    let escrow = lock_all(&world, &[terms(&world, 1).await.unwrap()]).await.unwrap().remove(0);
+    let rewards = Lovelace(500_000_000);
+    let logic = world.deployment.protocol.logic_account().credential;
+    world.devnet.pay_rewards(logic, rewards).await.unwrap();
+    let provider = world.accounts.wallet(Role::Provider);
+    let verdict = verdict(&world, vec![leaf(&escrow, 5_000_000)]).unwrap();
+    let (signed, only) = (signatures(&world, &verdict, ENOUGH), std::slice::from_ref(&escrow));
+    let plan = settle(&world.deployment, &world.chain.params(), &world.committee, &verdict, &signed, only).unwrap();
+    let held = |world: &World| {
+        let addresses = [provider.address(), provider.enterprise_address()];
+        addresses.map(|address| holds(&world.devnet, &world.accounts.ntx, &address).0).iter().sum::<u64>()
+    };
+    let before = held(&world);
+    let id = world.place(&plan, provider).await.unwrap();
+    assert_eq!(world.devnet.transaction(&id).unwrap().withdrawn, rewards);
+    assert!(held(&world) >= before + rewards.0, "the rewards are the builder's");
+    finish(world).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_payout_must_be_the_exact_amount_at_the_exact_address() {
     let world = World::start().await.unwrap();

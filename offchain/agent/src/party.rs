@@ -6,12 +6,11 @@ use std::{
 };
 
 use ed25519_dalek::SigningKey;
-use nunet_chain::{Chain, ChainError, Wallet, submit_plan};
+use nunet_chain::{Chain, ChainError, Wallet, batch::Closings};
 use nunet_contracts::{
-    Committee, Deployment, Escrow, Ntx, PlanError, Protocol, Signatures, TxPlan,
-    transactions::{payout, refund, settle},
+    Committee, Deployment, Ntx, Obstacle, PlanError, Protocol, Signatures, SignedVerdict, transactions::payout,
 };
-use nunet_ledger::{Address, KeyHash, Lovelace, OutPoint, PosixMs, TxId};
+use nunet_ledger::{Address, KeyHash, Lovelace, OutPoint, TxId};
 use nunet_market::{Agreement, PartyKey, SignedAgreement};
 use nunet_oracle::{
     Docket, Journal, JournalError, Judgement, RulingError, Rulings,
@@ -21,9 +20,6 @@ use nunet_oracle::{
 use nunet_p2p::{Caller, Multiaddr, Node, NodeConfig, PeerId, Refusal, RequestError, Router, peer_id_of};
 use nunet_proof::{EvidenceLeaf, PublicKey, Transcript};
 use tokio::sync::watch;
-
-/// How long a closing transaction is valid, in milliseconds of chain time.
-const CLOSING_LIFE_MS: u64 = 5 * 60_000;
 
 /// What a requester or provider needs to run.
 #[derive(Clone)]
@@ -281,45 +277,29 @@ impl PartyConfig {
         [self.wallet.key_hash(), self.wallet.stake_key_hash()].into()
     }
 
-    /// The escrow as it stands on chain, or `None` when it is spent or not there.
-    pub(crate) async fn escrow(&self, outpoint: OutPoint) -> Result<Option<Escrow>, AgentError> {
-        match self.chain.output(&outpoint).await? {
-            nunet_chain::OutputState::Unspent { output, .. } => Escrow::read(self.protocol(), outpoint, output)
-                .map(Some)
-                .map_err(|error| AgentError::Escrow { escrow: outpoint, problem: error.to_string() }),
-            _ => Ok(None),
-        }
-    }
-
-    /// Settles one escrow by a verdict.
+    /// Settles one escrow by a verdict, or by its deadline when that has passed and the verdict is of no use.
     pub(crate) async fn settle(
         &self,
         outpoint: OutPoint,
         judgement: &Judgement,
         signatures: &Signatures,
     ) -> Result<Option<TxId>, AgentError> {
-        let (params, verdict) = (self.chain.params(), &judgement.verdict);
-        self.close(outpoint, |only| settle(&self.deployment, &params, &self.committee, verdict, signatures, only)).await
+        let (verdict, signatures) = (judgement.verdict.clone(), signatures.clone());
+        self.close(outpoint, vec![SignedVerdict { verdict, signatures, committee: self.committee.id }]).await
     }
 
     /// Refunds one escrow whose deadline has passed.
     pub(crate) async fn refund(&self, outpoint: OutPoint) -> Result<Option<TxId>, AgentError> {
-        let (params, slots) = (self.chain.params(), self.chain.slots());
-        self.close(outpoint, |only| refund(&self.deployment, &params, &slots, only)).await
+        self.close(outpoint, Vec::new()).await
     }
 
-    /// Closes one escrow by this plan; `None` when it is not there any more. Closing transactions expire soon: whoever
-    /// loses the race to close an escrow has its funds back then.
-    async fn close(
-        &self,
-        outpoint: OutPoint,
-        plan: impl FnOnce(&[Escrow]) -> Result<TxPlan, PlanError>,
-    ) -> Result<Option<TxId>, AgentError> {
-        let Some(escrow) = self.escrow(outpoint).await? else { return Ok(None) };
-        let mut plan = plan(std::slice::from_ref(&escrow))?;
-        let until = self.chain.tip().await?.time.0.saturating_add(CLOSING_LIFE_MS);
-        plan.valid_until = Some(self.chain.slots().at(PosixMs(until)));
-        let (id, _) = submit_plan(&self.chain, &plan, &self.wallet).await?;
-        Ok(Some(id))
+    /// Closes one escrow as it can be closed now; `None` when it is not there any more.
+    async fn close(&self, outpoint: OutPoint, verdicts: Vec<SignedVerdict>) -> Result<Option<TxId>, AgentError> {
+        let closings = Closings::new(&self.chain, &self.deployment, &self.wallet, [outpoint], verdicts);
+        let (sent, mut report) = closings.send().await?;
+        match report.left.remove(&outpoint) {
+            None | Some(Obstacle::NotOnChain) => Ok(sent.first().copied()),
+            Some(obstacle) => Err(AgentError::Escrow { escrow: outpoint, problem: obstacle.to_string() }),
+        }
     }
 }

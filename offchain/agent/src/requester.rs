@@ -387,8 +387,8 @@ impl Requester {
         }
     }
 
-    /// Refunds after the deadline; settles a verdict that pays the provider nothing at once, and one that does when the
-    /// provider leaves it lying.
+    /// Refunds after the deadline when there is no verdict; settles a verdict that pays the provider nothing at once, and
+    /// one that does when the provider leaves it lying.
     async fn try_to_close(
         &self,
         job: &OpenJob,
@@ -404,7 +404,7 @@ impl Requester {
         if timing.last_try.is_some_and(|last| last.elapsed() < CLOSE_RETRY) {
             return Ok(None);
         }
-        if now >= job.agreement.agreement.deadline {
+        if settled.is_none() && now >= job.agreement.agreement.deadline {
             timing.last_try = Some(Instant::now());
             return self.party.refund(escrow).await;
         }

@@ -18,7 +18,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use nunet_contracts::TxPlan;
 use nunet_ledger::{
     Address, AssetId, ExUnits, KeyHash, Lovelace, NetworkMagic, OutPoint, SlotConfig, Transaction, TxBody, TxOut,
-    VKeyWitness, Value, Witnesses, evaluate::evaluate, fees, parameters::ProtocolParameters, script_data_hash,
+    VKeyWitness, Value, Witnesses,
+    evaluate::{EvaluateError, evaluate},
+    fees,
+    parameters::ProtocolParameters,
+    script_data_hash,
 };
 
 pub use self::error::{BuildError, RefusedDraft, Shortage};
@@ -206,7 +210,7 @@ impl Draft {
     /// The fee and the units that this very transaction needs.
     fn measure(&self, params: &ProtocolParameters, slots: &SlotConfig) -> Result<Terms, BuildError> {
         // The size first: it costs nothing, and scripts may take long.
-        let size = self.signed_size();
+        let size = signed_size(&self.tx, &self.signers);
         if size as u64 > params.max_tx_size {
             return Err(BuildError::TooBig { size, max: params.max_tx_size });
         }
@@ -231,23 +235,18 @@ impl Draft {
             return Ok(BTreeMap::new());
         }
         let cbor = self.tx.to_cbor();
-        let used = evaluate(&cbor, &self.resolved, params, slots).map_err(|error| BuildError::ScriptFailed {
-            reason: error.to_string(),
-            draft: Box::new(RefusedDraft { cbor, resolved: self.resolved.clone() }),
+        let used = evaluate(&cbor, &self.resolved, params, slots).map_err(|error| match error {
+            EvaluateError::OverBudget { .. } => BuildError::OverBudget { max: params.max_tx_ex_units },
+            error => BuildError::ScriptFailed {
+                reason: error.to_string(),
+                draft: Box::new(RefusedDraft { cbor, resolved: self.resolved.clone() }),
+            },
         })?;
         let places = scripts::places(&self.tx.body);
         Ok(used
             .into_iter()
             .filter_map(|(purpose, index, units)| Some((*places.get(&(purpose, index))?, units)))
             .collect())
-    }
-
-    /// The size that the ledger will count once everybody has signed.
-    fn signed_size(&self) -> usize {
-        let mut tx = self.tx.clone();
-        // Each key's witness has the same size, whatever its bytes.
-        tx.witnesses.vkeys = self.signers.iter().map(|hash| mock_witness(*hash)).collect();
-        tx.ledger_size()
     }
 
     /// Bytes of reference scripts on inputs and reference inputs, used or not: all are paid for.
@@ -264,6 +263,14 @@ fn guessed_size(plan: &TxPlan) -> usize {
     const INPUT: usize = 36;
     let outputs: usize = plan.outputs.iter().map(|output| output.to_cbor().len()).sum();
     FRAME + outputs + INPUT * (plan.spends.len() + plan.references.len())
+}
+
+/// The size that the ledger will count once all of these have signed.
+pub(crate) fn signed_size(tx: &Transaction, signers: &BTreeSet<KeyHash>) -> usize {
+    let mut tx = tx.clone();
+    // Each key's witness has the same size, whatever its bytes.
+    tx.witnesses.vkeys = signers.iter().map(|hash| mock_witness(*hash)).collect();
+    tx.ledger_size()
 }
 
 fn mock_witness(hash: KeyHash) -> VKeyWitness {

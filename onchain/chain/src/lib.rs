@@ -8,10 +8,12 @@
 //!   Chain::spendable_at                       the ledger's rules, locally
 //! ```
 //!
-//! [`submit_plan`] does all of it for one wallet. The devnet and hosted or self-run endpoints are reached in the same
-//! way. Deadlines are held against the time of the latest block ([`Tip::time`]), never against a wall clock.
+//! [`submit_plan`] does all of it for one wallet, and [`batch`] closes any number of escrows with few of these. The devnet
+//! and hosted or self-run endpoints are reached in the same way. Deadlines are held against the time of the latest block
+//! ([`Tip::time`]), never against a wall clock.
 
 mod api;
+pub mod batch;
 mod build;
 mod chain;
 mod error;

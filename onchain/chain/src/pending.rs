@@ -65,7 +65,12 @@ impl Pending {
         for id in settled {
             self.txs.remove(id);
         }
-        let mut dead: Vec<TxId> = self.txs.iter().filter(|(_, tx)| tx.end <= now).map(|(id, _)| *id).collect();
+        let dead = self.txs.iter().filter(|(_, tx)| tx.end <= now).map(|(id, _)| *id).collect();
+        self.abandon(dead);
+    }
+
+    /// Forgets transactions that can no longer get into a block, with all that depend on them.
+    pub(crate) fn abandon(&mut self, mut dead: Vec<TxId>) {
         while let Some(id) = dead.pop() {
             if self.txs.remove(&id).is_some() {
                 let children = self.txs.iter().filter(|(_, tx)| tx.consumed.iter().any(|input| input.tx == id));

@@ -12,7 +12,11 @@ use nunet_ledger::{
 };
 use pallas_crypto::key::ed25519::{PublicKey, Signature};
 
-use crate::{build::BuildError, chain::Utxo, wallet::Wallet};
+use crate::{
+    build::{BuildError, signed_size},
+    chain::Utxo,
+    wallet::Wallet,
+};
 
 /// A balanced transaction that waits for signatures.
 #[derive(Clone, Debug, PartialEq)]
@@ -81,6 +85,11 @@ impl Unsigned {
     /// The execution units of all scripts.
     pub fn units(&self) -> ExUnits {
         self.tx.witnesses.redeemers.iter().fold(ExUnits::default(), |sum, redeemer| sum.plus(redeemer.units))
+    }
+
+    /// The size that the ledger will count once everybody has signed.
+    pub fn signed_size(&self) -> usize {
+        signed_size(&self.tx, &self.signers)
     }
 
     /// Adds the signatures of all keys of these wallets that have to sign.

@@ -11,6 +11,7 @@
 //!     └ LeaseWays: claim | top_up | shorten | fault  → Lease again; close | agree → lease gone
 //! ```
 
+pub mod batch;
 pub mod closing;
 pub mod committee;
 pub mod consent;
@@ -25,6 +26,7 @@ pub mod transactions;
 pub mod verdict;
 pub mod voucher;
 
+pub use batch::{Obstacle, SignedVerdict};
 pub use closing::Closing;
 pub use committee::{CommitteeDatum, CommitteeId, MemberKey};
 pub use consent::{Consents, ScriptConsent};
@@ -39,6 +41,6 @@ pub use lease::{
 pub use ntx::Ntx;
 pub use plan::{Mint, Spend, TxPlan, Withdrawal};
 pub use protocol::{Committee, Deployment, Protocol, ProtocolError};
-pub use transactions::{BondFunds, Closer, Escrow, EscrowTerms, LeaseTerms, LeaseWays, PlanError};
+pub use transactions::{BondFunds, Closer, Escrow, EscrowTerms, LeaseTerms, LeaseWays, PlanError, Shortfall};
 pub use verdict::{Leaf, Signatures, Verdict, VerdictError};
 pub use voucher::{Voucher, voucher_message};

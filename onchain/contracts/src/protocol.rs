@@ -1,5 +1,6 @@
 //! The compiled validators for one network and token: script hashes, addresses, and what must be on chain to use them.
 
+use ed25519_dalek::{Signature, VerifyingKey};
 use nunet_ledger::{
     Address, AssetId, Credential, Datum, NetworkMagic, OutPoint, RewardAccount, Script, ScriptHash, TxOut,
     evaluate::apply_params,
@@ -7,7 +8,7 @@ use nunet_ledger::{
 use serde::Deserialize;
 
 use crate::{
-    committee::{CommitteeDatum, CommitteeId},
+    committee::{CommitteeDatum, CommitteeId, MemberKey},
     data::{self, DataError},
     verdict::Signatures,
 };
@@ -245,6 +246,16 @@ impl Committee {
     pub fn read(protocol: &Protocol, outpoint: OutPoint, output: TxOut) -> Result<Self, ProtocolError> {
         let (id, datum) = protocol.read_committee(outpoint, &output)?;
         Ok(Self { id, datum, outpoint, output })
+    }
+
+    /// Those of the signatures that are by members and verify, which are all that count: a validator refuses every other.
+    pub fn verified(&self, message: &[u8; 32], signatures: &Signatures) -> Signatures {
+        let verifies = |key: &MemberKey, signature: &[u8; 64]| {
+            VerifyingKey::from_bytes(&key.0)
+                .is_ok_and(|key| key.verify_strict(message, &Signature::from_bytes(signature)).is_ok())
+        };
+        let members = self.datum.members().iter().filter_map(|key| Some((*key, *signatures.get(key)?)));
+        members.filter(|(key, signature)| verifies(key, signature)).collect()
     }
 
     /// Signatures in the order of the members, as redeemers hold them; those of keys that are no members are left out.

@@ -17,6 +17,7 @@ pub use escrow::{EscrowTerms, accept, agree, escrow_output, lock, refund};
 pub use lease::{Closer, LeaseTerms, LeaseWays, TIME_TO_LAND_MS, lease_output, open_lease};
 pub use redeem::redeem;
 pub use rotate::{rotate_committee, rotation_message};
+pub(crate) use settle::divide;
 pub use settle::settle;
 
 use nunet_ledger::{
@@ -89,6 +90,22 @@ pub enum PlanError {
     },
 }
 
+/// What whoever closes an escrow would pay for it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Shortfall {
+    /// What it owes and does not hold.
+    #[error("it holds {ntx} and {lovelace} less than its datum promises: whoever closed it would pay that")]
+    Missing {
+        /// The NTX that is missing.
+        ntx: Ntx,
+        /// The lovelace that is missing.
+        lovelace: Lovelace,
+    },
+    /// The bytes of a script.
+    #[error("it carries a reference script, for whose bytes whoever closed it would pay")]
+    CarriesAScript,
+}
+
 /// An escrow on chain with its parsed datum.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Escrow {
@@ -113,14 +130,21 @@ impl Escrow {
         Ok(Self { outpoint, output, datum })
     }
 
-    /// Whether the output holds what its datum says that it owes. Nothing ran when it was locked: where it does not, whoever
-    /// closes it would pay the difference, to addresses that a stranger chose.
-    pub fn is_funded(&self, protocol: &Protocol) -> bool {
-        let JobDatum { deposit, carry, .. } = &self.datum;
-        let (value, locked) = (&self.output.value, self.datum.locked());
-        locked.is_some_and(|locked| value.quantity(protocol.ntx()) >= locked.0)
-            && deposit.0.checked_add(carry.0).is_some_and(|owed| value.lovelace().0 >= owed)
-            && self.output.reference_script.is_none()
+    /// What the output holds less than its datum owes, or what else makes it dear to close. Nothing ran when it was locked:
+    /// whoever closes it would pay that, to addresses that a stranger chose.
+    ///
+    /// # Errors
+    /// When there is something.
+    pub fn check_funds(&self, protocol: &Protocol) -> Result<(), Shortfall> {
+        let Self { datum, output, .. } = self;
+        let promised = datum.locked().unwrap_or(Ntx(u64::MAX));
+        let owed = datum.deposit.0.saturating_add(datum.carry.0);
+        let ntx = Ntx(promised.0.saturating_sub(output.value.quantity(protocol.ntx())));
+        let lovelace = Lovelace(owed.saturating_sub(output.value.lovelace().0));
+        if ntx.0 > 0 || lovelace.0 > 0 {
+            return Err(Shortfall::Missing { ntx, lovelace });
+        }
+        if output.reference_script.is_some() { Err(Shortfall::CarriesAScript) } else { Ok(()) }
     }
 
     fn spend(&self) -> Spend {
@@ -148,13 +172,11 @@ fn funded_in_input_order<'a>(
     escrows: impl IntoIterator<Item = &'a Escrow>,
 ) -> Result<Vec<&'a Escrow>, PlanError> {
     let sorted = in_input_order(escrows)?;
-    match sorted.iter().find(|escrow| !escrow.is_funded(protocol)) {
-        Some(escrow) => Err(PlanError::Unfit {
-            escrow: escrow.outpoint,
-            problem: "it does not hold what its datum owes, so that you would pay for it: leave it alone".into(),
-        }),
-        None => Ok(sorted),
+    for escrow in &sorted {
+        let unfit = |shortfall: Shortfall| PlanError::Unfit { escrow: escrow.outpoint, problem: shortfall.to_string() };
+        escrow.check_funds(protocol).map_err(unfit)?;
     }
+    Ok(sorted)
 }
 
 /// The plan that spends escrows through the logic script.

@@ -100,6 +100,17 @@ impl Verdict {
         &self.leaves
     }
 
+    /// The leaf of an escrow.
+    pub fn leaf(&self, escrow: OutPoint) -> Option<&Leaf> {
+        let place = self.leaves.binary_search_by_key(&escrow, |leaf| leaf.escrow).ok()?;
+        self.leaves.get(place)
+    }
+
+    /// Whether it is for this network and this version of the job logic.
+    pub fn is_under(&self, magic: NetworkMagic, logic: ScriptHash) -> bool {
+        self.magic == magic && self.logic == logic
+    }
+
     /// The evidence root.
     pub fn evidence(&self) -> &[u8; 32] {
         &self.evidence

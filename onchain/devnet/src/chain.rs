@@ -132,6 +132,19 @@ impl Chain {
         Ok((Self { confirmed, pending, mempool: VecDeque::new(), mempool_bytes: 0, tip }, block))
     }
 
+    /// Pays rewards into a stake account, as the end of an epoch does on other networks; `None` when it is not registered.
+    pub fn pay_rewards(&mut self, account: &Credential, rewards: Lovelace) -> Option<()> {
+        let paid = |state: &mut LedgerState| {
+            let held = &mut state.accounts.get_mut(account)?.rewards;
+            held.0 = held.0.checked_add(rewards.0)?;
+            Some(())
+        };
+        paid(&mut self.confirmed)?;
+        // The account may be about to be deregistered.
+        paid(&mut self.pending);
+        Some(())
+    }
+
     /// Takes a transaction into the mempool when it is valid at `now` after all that waits there already.
     pub fn submit(&mut self, cbor: Vec<u8>, now: PosixMs) -> Result<TxId, SubmitError> {
         let size = cbor.len() as u64;

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use nunet_ledger::{OutPoint, PosixMs, SlotConfig, TxId, TxOut, parameters::ProtocolParameters};
+use nunet_ledger::{Credential, Lovelace, OutPoint, PosixMs, SlotConfig, TxId, TxOut, parameters::ProtocolParameters};
 use tokio::{
     net::TcpListener,
     task::{JoinSet, spawn_blocking},
@@ -81,6 +81,12 @@ pub enum DevnetError {
     AdvanceTooFar {
         /// How far.
         by: Duration,
+    },
+    /// Rewards for nobody.
+    #[error("no stake account of {account:?} is registered; register it before it gets rewards")]
+    NotRegistered {
+        /// Whose account.
+        account: Credential,
     },
     /// A task ended before its time.
     #[error("the devnet is shutting down; start another one")]
@@ -164,6 +170,17 @@ impl Devnet {
     /// time first. Returns the new latest block.
     pub async fn advance(&self, by: Duration) -> Result<Tip, DevnetError> {
         self.node.clone().advance(by).await
+    }
+
+    /// Pays rewards into a stake account, as the end of an epoch does on other networks, and makes a block.
+    pub async fn pay_rewards(&self, account: Credential, rewards: Lovelace) -> Result<Tip, DevnetError> {
+        let node = self.node.clone();
+        blocking(move || {
+            let mut chain = node.chain();
+            chain.pay_rewards(&account, rewards).ok_or(DevnetError::NotRegistered { account })?;
+            Ok(node.make_block(&mut chain))
+        })
+        .await?
     }
 
     /// Stops the server and the ticker and waits until both have ended.

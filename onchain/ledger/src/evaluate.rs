@@ -66,7 +66,15 @@ pub enum EvaluateError {
         /// The script.
         script: ScriptHash,
     },
-    /// A script said no, crashed, or went over what it may use.
+    /// A script used more than the transaction may, or declares.
+    #[error("script for {purpose:?} {index} went over its budget")]
+    OverBudget {
+        /// The part of the transaction.
+        purpose: Purpose,
+        /// The index within that part.
+        index: u32,
+    },
+    /// A script said no, or crashed.
     #[error("script for {purpose:?} {index} failed: {reason}{}", log_text(.logs))]
     ScriptFailed {
         /// The part of the transaction.
@@ -227,6 +235,7 @@ fn failure(error: UplcError) -> EvaluateError {
         _ => return EvaluateError::Context(format!("{tag} {index}: {}", shortened(&err.to_string()))),
     };
     match *err {
+        UplcError::Machine(MachineError::OutOfExError(_), ..) => EvaluateError::OverBudget { purpose, index },
         UplcError::Machine(error, _, traces) => EvaluateError::ScriptFailed {
             purpose,
             index,
@@ -241,7 +250,6 @@ fn failure(error: UplcError) -> EvaluateError {
 /// grows with the square of their depth, or without bound where they share parts.
 fn reason(error: &MachineError) -> String {
     match error {
-        MachineError::OutOfExError(_) => "it went over its budget".to_owned(),
         MachineError::EvaluationFailure => "it refused (a check failed or it reached an error)".to_owned(),
         MachineError::EmptyList(_) => "it took the head or tail of an empty list".to_owned(),
         MachineError::DivideByZero(..) => "it divided by zero".to_owned(),

@@ -72,6 +72,15 @@ pub enum BuildError {
         /// The limit.
         max: ExUnits,
     },
+    /// A single script uses more than a transaction may.
+    #[error(
+        "a script uses more than the {} memory and {} steps that a transaction may: do less in one transaction",
+        max.mem, max.steps
+    )]
+    OverBudget {
+        /// The limit.
+        max: ExUnits,
+    },
     /// An output is both consumed twice or consumed and read.
     #[error("output {0} appears twice among what the plan consumes and reads")]
     InputTwice(OutPoint),
@@ -101,6 +110,18 @@ pub struct RefusedDraft {
     pub cbor: Vec<u8>,
     /// The outputs that it spends and reads.
     pub resolved: BTreeMap<OutPoint, TxOut>,
+}
+
+impl BuildError {
+    /// Whether less would fit: the plan exceeds what one transaction may have or use.
+    pub fn exceeds_a_transaction(&self) -> bool {
+        matches!(self, Self::TooBig { .. } | Self::TooMuchExecution { .. } | Self::OverBudget { .. })
+    }
+
+    /// Whether the wallet is at fault, and not the plan.
+    pub fn wants_funds(&self) -> bool {
+        matches!(self, Self::NotEnoughFunds { .. } | Self::NoCollateral { .. })
+    }
 }
 
 /// An amount that is missing.

@@ -34,7 +34,7 @@ pub fn settle(
     let escrows = funded_in_input_order(protocol, escrows)?;
     let by_outpoint: BTreeMap<OutPoint, &Escrow> = escrows.iter().map(|escrow| (escrow.outpoint, *escrow)).collect();
     for outpoint in by_outpoint.keys() {
-        if !verdict.leaves().iter().any(|leaf| leaf.escrow == *outpoint) {
+        if verdict.leaf(*outpoint).is_none() {
             return Err(PlanError::Unfit { escrow: *outpoint, problem: "the verdict has no leaf for it".into() });
         }
     }
@@ -49,7 +49,7 @@ pub fn settle(
             entries.push(Entry::Skipped(*leaf));
             continue;
         };
-        let Outcome { to_provider, to_requester } = outcome(committee, escrow, leaf)?;
+        let Shares { to_provider, to_requester } = divide(committee, escrow, leaf)?;
         let datum = &escrow.datum;
         fees = fees.checked_add(datum.fee.0).ok_or(PlanError::Overflow("the fees"))?;
         let provider = payees.add(&datum.provider, to_provider, datum.carry)?;
@@ -131,12 +131,14 @@ impl Entry {
     }
 }
 
-struct Outcome {
+/// How the NTX of an escrow is divided, but for the fee.
+pub(crate) struct Shares {
     to_provider: Ntx,
     to_requester: Ntx,
 }
 
-fn outcome(committee: &Committee, escrow: &Escrow, leaf: &Leaf) -> Result<Outcome, PlanError> {
+/// What a leaf gives to each side.
+pub(crate) fn divide(committee: &Committee, escrow: &Escrow, leaf: &Leaf) -> Result<Shares, PlanError> {
     let datum = &escrow.datum;
     let wrong = |problem: String| PlanError::Unfit { escrow: escrow.outpoint, problem };
     if datum.committee != committee.id {
@@ -152,5 +154,5 @@ fn outcome(committee: &Committee, escrow: &Escrow, leaf: &Leaf) -> Result<Outcom
     };
     let to_provider = leaf.paid.0.checked_add(bond).ok_or(PlanError::Overflow("paid and bond"))?;
     let to_requester = rest.checked_add(leaf.slashed.0).ok_or(PlanError::Overflow("rest and slashed"))?;
-    Ok(Outcome { to_provider: Ntx(to_provider), to_requester: Ntx(to_requester) })
+    Ok(Shares { to_provider: Ntx(to_provider), to_requester: Ntx(to_requester) })
 }

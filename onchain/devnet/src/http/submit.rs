@@ -116,6 +116,10 @@ fn failure(error: &EvaluateError) -> Value {
             let failed = json!({ "validatorFailed": { "error": reason, "traces": logs } });
             json!({ "ScriptFailures": { (pointer(*purpose, *index)): [failed] } })
         }
+        EvaluateError::OverBudget { purpose, index } => {
+            let failed = json!({ "validatorFailed": { "error": error.to_string(), "traces": [] } });
+            json!({ "ScriptFailures": { (pointer(*purpose, *index)): [failed] } })
+        }
         EvaluateError::ExtraRedeemer { purpose, index } => {
             let extra = json!({ "extraRedeemers": [pointer(*purpose, *index)] });
             json!({ "ScriptFailures": { (pointer(*purpose, *index)): [extra] } })

@@ -14,8 +14,10 @@ pub(super) fn check(case: &Case<'_>, tx: &[u8], view: &ScriptView<'_>) -> Result
     match outcome {
         Ok(()) if received.valid => Ok(()),
         Ok(()) => Err(LedgerError::ValidationTagMismatch(None)),
-        Err(EvaluateError::ScriptFailed { .. }) if !received.valid => Ok(()),
-        Err(error @ EvaluateError::ScriptFailed { .. }) => Err(LedgerError::ValidationTagMismatch(Some(error))),
+        Err(EvaluateError::ScriptFailed { .. } | EvaluateError::OverBudget { .. }) if !received.valid => Ok(()),
+        Err(error @ (EvaluateError::ScriptFailed { .. } | EvaluateError::OverBudget { .. })) => {
+            Err(LedgerError::ValidationTagMismatch(Some(error)))
+        }
         Err(error) => Err(LedgerError::CollectErrors(error)),
     }
 }

@@ -128,7 +128,7 @@ mod tests {
             locks_and_accepts(&mut bench).await.unwrap();
             rotation(&mut bench).await.unwrap();
             runs.push(bench.world.devnet.transactions().iter().map(|applied| applied.id).collect());
-            bench.finish().await;
+            bench.finish().1.stop().await;
         }
         assert!(runs[0].len() > 5);
         assert_eq!(runs[0], runs[1]);
