@@ -2,11 +2,11 @@
 
 use std::{fs, path::Path};
 
-use nunet::contracts::costs::{Row, budget, fit, measure};
+use nunet::contracts::costs::{Row, budget, fit, marks::judge, measure};
 
 /// Every transaction of the table is made and confirmed here, as `nunet contracts costs` does.
 #[tokio::test(flavor = "multi_thread")]
-async fn no_cost_grows_unnoticed() {
+async fn every_mark_is_met_and_no_cost_grows_unnoticed() {
     let mut shown = |row: &Row| println!("{}", row.to_text());
     let rows = measure(&mut shown).await.unwrap();
     let series: Vec<&Row> = rows.iter().filter(|row| row.transaction.starts_with("settle, series")).collect();
@@ -14,6 +14,9 @@ async fn no_cost_grows_unnoticed() {
         let line = fit::Fit::of(&series, cost).unwrap();
         assert!(line.r_squared > 0.999 && line.slope > 0.0, "a settlement's {} is no line: {line:?}", cost.name());
     }
+    let broken: Vec<String> =
+        judge(&rows).iter().filter(|judged| !judged.is_met()).map(|judged| judged.to_text()).collect();
+    assert!(broken.is_empty(), "marks that are not met:\n{}", broken.join("\n"));
     if std::env::var_os("NUNET_BLESS").is_some_and(|bless| bless == "1") {
         let table: String = rows.iter().map(|row| format!("{}\n", row.to_json())).collect();
         fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../validators/costs.jsonl"), table).unwrap();
