@@ -2,12 +2,12 @@
 
 use std::{fs, path::Path};
 
-use nunet::contracts::costs::{Row, budget, fit, measure};
+use nunet::contracts::costs::{Row, budget, fit, marks::judge, measure};
 use nunet_tests::finish;
 
 /// Every transaction of the table is made and confirmed here, as `nunet contracts costs` does.
 #[tokio::test(flavor = "multi_thread")]
-async fn no_cost_grows_unnoticed() {
+async fn every_mark_is_met_and_no_cost_grows_unnoticed() {
     let mut shown = |row: &Row| println!("{}", row.to_text());
     let (rows, world) = measure(&mut shown).await.unwrap();
     finish(world).await;
@@ -16,6 +16,9 @@ async fn no_cost_grows_unnoticed() {
         let line = fit::Fit::of(&series, cost).unwrap();
         assert!(line.r_squared > 0.999 && line.slope > 0.0, "a settlement's {} is no line: {line:?}", cost.name());
     }
+    let broken: Vec<String> =
+        judge(&rows).iter().filter(|judged| !judged.is_met()).map(|judged| judged.to_text()).collect();
+    assert!(broken.is_empty(), "marks that are not met:\n{}", broken.join("\n"));
     if std::env::var_os("NUNET_BLESS").is_some_and(|bless| bless == "1") {
         let table: String = rows.iter().map(|row| format!("{}\n", row.to_json())).collect();
         fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../validators/costs.jsonl"), table).unwrap();
