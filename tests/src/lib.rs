@@ -5,6 +5,7 @@
 
 pub mod lease;
 pub mod multisig;
+pub mod second_opinion;
 
 use anyhow::Context;
 use nunet::{accounts::Role, world::World};
@@ -15,6 +16,8 @@ use nunet_contracts::{
 };
 use nunet_devnet::Devnet;
 use nunet_ledger::{Address, AssetId, Lovelace, OutPoint, PosixMs, TxId};
+
+use self::second_opinion::{Agreement, judge, judge_all};
 
 /// Terms as an agreement would fix them, with a deadline two hours away; `seed` tells jobs apart.
 pub async fn terms(world: &World, seed: u8) -> anyhow::Result<EscrowTerms> {
@@ -79,9 +82,22 @@ pub fn holds(devnet: &Devnet, ntx: &AssetId, address: &Address) -> (u64, u64) {
     })
 }
 
-/// Asserts that a plan is refused because a script says no, and for no other reason.
+/// Asserts that a plan is refused because a script says no, and for no other reason; so does the second evaluator.
 pub async fn refused_by_the_validator(world: &World, plan: &TxPlan, wallet: &Wallet) {
     let answer = submit_plan(&world.chain, plan, wallet).await.map(|(id, _)| id);
-    let by_a_script = matches!(answer, Err(ChainError::Build(BuildError::ScriptFailed { .. })));
-    assert!(by_a_script, "not refused by the validator: {answer:?}");
+    let draft = match &answer {
+        Err(ChainError::Build(BuildError::ScriptFailed { draft, .. })) => Some(draft),
+        _ => None,
+    };
+    let (params, slots) = (world.chain.params(), world.chain.slots());
+    let second = draft.map(|draft| judge(&draft.cbor, &draft.resolved, &params, &slots));
+    assert!(matches!(second, Some(Ok(Agreement::Refused))), "not refused by both evaluators: {answer:?}; {second:?}");
+}
+
+/// Asserts that a second evaluator agrees with the first about every script that ran in this world, then stops it.
+pub async fn finish(world: World) {
+    let scripts = judge_all(&world.devnet, &world.chain.params());
+    // The first was the committee's policy.
+    assert!(matches!(scripts, Ok(1..)), "the evaluators disagree: {scripts:?}");
+    world.stop().await;
 }

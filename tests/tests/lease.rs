@@ -13,7 +13,7 @@ use nunet_contracts::{
 };
 use nunet_ledger::{Datum, Lovelace, PosixMs, Slot, TxOut, Value};
 use nunet_tests::{
-    holds,
+    finish, holds,
     lease::{HOUR_MS, Leased, fault_signatures, lease_terms, now},
     multisig::Multisig,
     refused_by_the_validator,
@@ -73,7 +73,7 @@ async fn a_lessor_claims_the_hours_that_have_passed() {
     let rest = leased.ways().claim(now(&world).await.unwrap(), &Consents::none());
     leased.place(rest, &[lessor]).await.unwrap();
     assert_eq!((ntx_of(&world, Role::Provider), leased.lease.state.rent()), (2_400_000, Ntx(0)));
-    world.stop().await;
+    finish(world).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -103,7 +103,7 @@ async fn a_claim_takes_only_what_is_paid_for_and_a_top_up_pays_for_more() {
     let claim = leased.ways().claim(now(&world).await.unwrap(), &Consents::none());
     leased.place(claim, &[lessor]).await.unwrap();
     assert_eq!((ntx_of(&world, Role::Provider), leased.lease.state.rent()), (300_000, Ntx(50_000)));
-    world.stop().await;
+    finish(world).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -155,7 +155,7 @@ async fn either_party_ends_a_lease_early_and_anyone_closes_it_then() {
     assert_eq!((shares.lessor, shares.lessee), (Ntx(500_000 + due), Ntx(2_400_000 - due)));
     assert_eq!(ntx_of(&world, Role::Requester) - before[0], shares.lessee.0);
     assert_eq!(ntx_of(&world, Role::Provider) - before[1], shares.lessor.0);
-    world.stop().await;
+    finish(world).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -184,7 +184,7 @@ async fn a_lessor_closes_a_lease_whose_money_is_used_up() {
     let LeaseEvent::Closed(shares) = event else { panic!("{event:?}") };
     assert_eq!((shares.lessor, shares.lessee), (Ntx(650_000), Ntx(0)));
     assert_eq!(ntx_of(&world, Role::Provider), 650_000);
-    world.stop().await;
+    finish(world).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -234,7 +234,7 @@ async fn a_fault_charges_the_lessor_wherever_the_lease_has_moved() {
     assert!(matches!(event, LeaseEvent::Claimed { paid: Ntx(80_000), .. }), "{event:?}");
     assert_eq!(ntx_of(&world, Role::Provider) - before, 80_000);
     assert_eq!(leased.lease.datum().withheld, Ntx(0));
-    world.stop().await;
+    finish(world).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -252,7 +252,7 @@ async fn both_parties_do_as_they_agree() {
     }
     assert_eq!(leased.place(Ok(plan), &[lessee, lessor]).await.unwrap(), LeaseEvent::Agreed);
     assert_eq!(ntx_of(&world, Role::Provider), 1_000_000);
-    world.stop().await;
+    finish(world).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -286,7 +286,7 @@ async fn a_multisig_rents_by_the_signatures_of_its_keys() {
     let LeaseEvent::Closed(shares) = event else { panic!("{event:?}") };
     let held = holds(&world.devnet, &world.accounts.ntx, &multisig.address());
     assert_eq!(held, (1_500_000, shares.lessee.0), "deposit and rest");
-    world.stop().await;
+    finish(world).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -314,5 +314,5 @@ async fn what_happened_to_a_lease_is_read_from_any_bytes_without_a_panic() {
     let mut hashed = leased.lease.output.clone();
     hashed.datum = Some(Datum::Hash([0; 32]));
     assert!(nunet_contracts::Lease::read(protocol, leased.lease.outpoint, hashed).is_err());
-    world.stop().await;
+    finish(world).await;
 }

@@ -24,6 +24,7 @@ use nunet_oracle::{
 };
 use nunet_p2p::{Node, PeerId, Request, RequestError, Router, blob::BlobStore};
 use nunet_proof::{ProofKind, RunResult};
+use nunet_tests::finish;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 const POLICY: Policy = Policy {
@@ -85,7 +86,7 @@ impl Scene {
         for member in self.members {
             member.shutdown().await;
         }
-        self.world.stop().await;
+        finish(self.world).await;
     }
 }
 

@@ -13,7 +13,7 @@ use nunet_contracts::{
 };
 use nunet_devnet::Applied;
 use nunet_ledger::{Lovelace, OutPoint};
-use nunet_tests::{holds, lock_all, refused_by_the_validator, signatures, terms, verdict};
+use nunet_tests::{finish, holds, lock_all, refused_by_the_validator, signatures, terms, verdict};
 
 const ENOUGH: usize = THRESHOLD as usize;
 
@@ -71,7 +71,7 @@ async fn a_settlement_pays_exactly_and_costs_little() {
     }
     let other = OutPoint { index: 9, ..escrow.outpoint };
     assert!(closing_of(&world, &applied, other).is_err(), "not its input");
-    world.stop().await;
+    finish(world).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -106,7 +106,7 @@ async fn a_verdict_counts_only_for_its_escrow_network_validator_and_members() {
     refused_by_the_validator(&world, &plan(&one_forged), provider).await;
 
     world.place(&plan(&signatures(&world, &good, ENOUGH)), provider).await.unwrap();
-    world.stop().await;
+    finish(world).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -135,7 +135,7 @@ async fn a_verdict_settles_any_part_of_its_batch() {
     let rest: Vec<Escrow> = escrows.iter().filter(|escrow| !first.contains(escrow)).cloned().collect();
     world.place(&settle(&rest), provider).await.unwrap();
     assert_eq!(holds(&world.devnet, ntx, &address).1, 4 * 5_000_000 + 4 * 1_000_000);
-    world.stop().await;
+    finish(world).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -160,7 +160,7 @@ async fn an_accept_needs_the_requester_and_leaves_the_fee_with_them() {
     let applied = world.devnet.transaction(&id).unwrap();
     let closing = closing_of(&world, &applied, escrows[0].outpoint);
     assert_eq!(closing.unwrap(), Closing::Accepted);
-    world.stop().await;
+    finish(world).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -188,7 +188,7 @@ async fn a_refund_needs_only_the_deadline() {
     let applied = world.devnet.transaction(&id).unwrap();
     let closing = closing_of(&world, &applied, escrow.outpoint).unwrap();
     assert_eq!(closing, Closing::Refunded);
-    world.stop().await;
+    finish(world).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -225,5 +225,5 @@ async fn a_payout_must_be_the_exact_amount_at_the_exact_address() {
     swapped.outputs.swap(1, 2);
     refused_by_the_validator(&world, &swapped, provider).await;
     world.place(&good, provider).await.unwrap();
-    world.stop().await;
+    finish(world).await;
 }

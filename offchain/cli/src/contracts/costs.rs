@@ -42,7 +42,8 @@ pub async fn command(args: CostsArgs) -> anyhow::Result<ExitCode> {
             println!("{}", row.to_text());
         }
     };
-    let rows = measure(&mut show).await?;
+    let (rows, world) = measure(&mut show).await?;
+    world.stop().await;
     let say = |line: String| if json { eprintln!("{line}") } else { println!("{line}") };
 
     say(format!("\nA settlement by its number of escrows ({}…):", scenarios::SERIES));

@@ -3,12 +3,14 @@
 use std::{fs, path::Path};
 
 use nunet::contracts::costs::{Row, budget, fit, measure};
+use nunet_tests::finish;
 
 /// Every transaction of the table is made and confirmed here, as `nunet contracts costs` does.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_cost_grows_unnoticed() {
     let mut shown = |row: &Row| println!("{}", row.to_text());
-    let rows = measure(&mut shown).await.unwrap();
+    let (rows, world) = measure(&mut shown).await.unwrap();
+    finish(world).await;
     let series: Vec<&Row> = rows.iter().filter(|row| row.transaction.starts_with("settle, series")).collect();
     for cost in fit::Cost::ALL {
         let line = fit::Fit::of(&series, cost).unwrap();

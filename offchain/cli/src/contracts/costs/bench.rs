@@ -96,10 +96,9 @@ impl<'a> Bench<'a> {
         Ok(bench)
     }
 
-    /// Stops the devnet and returns the rows.
-    pub(super) async fn finish(self) -> Vec<Row> {
-        self.world.stop().await;
-        self.rows
+    /// The rows, and the world that they were measured in.
+    pub(super) fn finish(self) -> (Vec<Row>, World) {
+        (self.rows, self.world)
     }
 
     pub(super) fn wallet(&self, role: Role) -> &Wallet {

@@ -10,7 +10,7 @@ use super::{
     bench::{Batch, Bench, Outcome, Parties},
     row::Row,
 };
-use crate::accounts::Role;
+use crate::{accounts::Role, world::World};
 
 /// What every row of the series begins with.
 pub(super) const SERIES: &str = "settle, series of ";
@@ -40,15 +40,16 @@ const LARGEST: [(&str, Batch); 5] = [
     ("settle, distinct providers too", Batch { providers: Parties::Base, ..DISTINCT }),
 ];
 
-/// Makes every transaction once, calling `on_row` for each as it is confirmed.
-pub async fn measure(on_row: &mut (dyn FnMut(&Row) + Send)) -> anyhow::Result<Vec<Row>> {
+/// Makes every transaction once, calling `on_row` for each as it is confirmed; returns the rows, and the world in which
+/// the transactions were made, which still runs.
+pub async fn measure(on_row: &mut (dyn FnMut(&Row) + Send)) -> anyhow::Result<(Vec<Row>, World)> {
     let mut bench = Bench::start(on_row).await?;
     locks_and_accepts(&mut bench).await?;
     settlements(&mut bench).await?;
     rotation(&mut bench).await?;
     bench.pass_deadlines().await?;
     refunds(&mut bench).await?;
-    Ok(bench.finish().await)
+    Ok(bench.finish())
 }
 
 async fn locks_and_accepts(bench: &mut Bench<'_>) -> anyhow::Result<()> {
@@ -127,7 +128,7 @@ mod tests {
             locks_and_accepts(&mut bench).await.unwrap();
             rotation(&mut bench).await.unwrap();
             runs.push(bench.world.devnet.transactions().iter().map(|applied| applied.id).collect());
-            bench.finish().await;
+            bench.finish().1.stop().await;
         }
         assert!(runs[0].len() > 5);
         assert_eq!(runs[0], runs[1]);
