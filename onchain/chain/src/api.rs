@@ -75,7 +75,7 @@ pub(crate) struct Tx {
 /// `GET /txs/{hash}/utxos`
 #[derive(Debug, Deserialize)]
 pub(crate) struct TxUtxos {
-    pub(crate) inputs: Vec<Output>,
+    pub(crate) inputs: Option<Vec<Output>>,
     pub(crate) outputs: Vec<Output>,
 }
 

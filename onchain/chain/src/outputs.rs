@@ -70,7 +70,9 @@ impl Chain {
         let path = format!("txs/{id}/utxos");
         let Some(utxos) = self.inner.transport.get::<api::TxUtxos>(&path).await? else { return Ok(None) };
         let mut consumed = BTreeMap::new();
-        for input in utxos.inputs.iter().filter(|input| !input.collateral && input.reference != Some(true)) {
+        let inputs =
+            utxos.inputs.ok_or_else(|| malformed(&path)("it does not say what the transaction consumed".into()))?;
+        for input in inputs.iter().filter(|input| !input.collateral && input.reference != Some(true)) {
             let tx = input.tx_hash.ok_or_else(|| malformed(&path)("an input without tx_hash".into()))?;
             consumed.insert(OutPoint { tx, index: input.output_index }, self.tx_out(&path, input).await?);
         }

@@ -10,7 +10,7 @@ mod settle;
 
 pub use bond::{
     BondError, BondFunds, LockRefusal, MAX_BOND_INPUTS, MAX_OTHER_INPUTS, check_bonded_lock, lock_with_bond,
-    others_inputs,
+    open_lease_with_bond, others_inputs,
 };
 pub use deploy::{create_committee, publish_scripts};
 pub use escrow::{EscrowTerms, accept, agree, escrow_output, lock, refund};

@@ -77,7 +77,7 @@ async fn a_provider_signs_the_agreed_lock_and_nothing_else() {
     let other =
         funds.iter().map(|utxo| utxo.outpoint).find(|outpoint| !lock.transaction().body.inputs.contains(outpoint));
     let other = other.expect("the provider has more than its bond");
-    let said = requester.refused(&lock, |tx| drop(tx.body.inputs.insert(other))).await;
+    let said = requester.refused(&lock, |tx| assert!(tx.body.inputs.insert(other))).await;
     assert!(said.contains("the provider's too"), "{said}");
     let said = requester.refused(&lock, |tx| tx.body.outputs[1] = tx.body.outputs[2].clone()).await;
     assert!(said.contains("the provider's change"), "{said}");

@@ -57,7 +57,7 @@ impl Scene {
         if bond > Ntx(0) {
             let address = world.accounts.wallet(Role::Provider).enterprise_address();
             let (protocol, params) = (&world.deployment.protocol, world.chain.params());
-            let outputs = vec![payout(protocol, &params, address, bond, Lovelace(0)).unwrap()];
+            let outputs = vec![payout(protocol, &params, address, bond, Lovelace(3_000_000)).unwrap()];
             let plan = TxPlan { outputs, ..TxPlan::default() };
             world.place(&plan, world.accounts.wallet(Role::Operator)).await.unwrap();
         }

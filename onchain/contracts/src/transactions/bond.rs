@@ -1,4 +1,4 @@
-//! Locking an escrow with a bond: one transaction that two wallets pay for.
+//! Locking an escrow, or opening a lease, with a bond: one transaction that two wallets pay for.
 //!
 //! ```text
 //! requester  price, fee, deposit, tip, network fee ─┐        ┌─► escrow (output 0)
@@ -17,8 +17,9 @@ use nunet_ledger::{
     received::ReceivedTx,
 };
 
-use super::{EscrowTerms, PlanError, lock};
+use super::{EscrowTerms, LeaseTerms, PlanError, lock, open_lease};
 use crate::{
+    ntx::Ntx,
     plan::{Spend, TxPlan},
     protocol::Protocol,
 };
@@ -77,7 +78,7 @@ pub enum BondError {
     #[error("the outputs do not hold {bond} and {carry}")]
     TooLittle {
         /// The bond.
-        bond: crate::Ntx,
+        bond: Ntx,
         /// The lovelace that goes with it.
         carry: Lovelace,
     },
@@ -100,8 +101,30 @@ pub fn lock_with_bond(
     funds: &BondFunds,
     valid_until: Slot,
 ) -> Result<TxPlan, PlanError> {
-    let mut plan = lock(protocol, terms, valid_until)?;
-    plan.outputs.extend(change_of(protocol, params, terms, funds)?);
+    let EscrowTerms { datum, .. } = terms;
+    with_bond(lock(protocol, terms, valid_until)?, protocol, params, (datum.bond, datum.carry), funds)
+}
+
+/// Opens a lease (output 0) whose bond and carry come out of the lessor's outputs, likewise.
+pub fn open_lease_with_bond(
+    protocol: &Protocol,
+    params: &ProtocolParameters,
+    terms: &LeaseTerms,
+    funds: &BondFunds,
+    valid_until: Slot,
+) -> Result<TxPlan, PlanError> {
+    let LeaseTerms { datum, .. } = terms;
+    with_bond(open_lease(protocol, terms, valid_until)?, protocol, params, (datum.bond, datum.carry), funds)
+}
+
+fn with_bond(
+    mut plan: TxPlan,
+    protocol: &Protocol,
+    params: &ProtocolParameters,
+    due: (Ntx, Lovelace),
+    funds: &BondFunds,
+) -> Result<TxPlan, PlanError> {
+    plan.outputs.extend(change_of(protocol, params, due, funds)?);
     let spend =
         |(outpoint, output): &(OutPoint, TxOut)| Spend { outpoint: *outpoint, output: output.clone(), redeemer: None };
     plan.spends = funds.inputs.iter().map(spend).collect();
@@ -111,7 +134,7 @@ pub fn lock_with_bond(
 fn change_of(
     protocol: &Protocol,
     params: &ProtocolParameters,
-    terms: &EscrowTerms,
+    (bond, carry): (Ntx, Lovelace),
     funds: &BondFunds,
 ) -> Result<Option<TxOut>, PlanError> {
     if !(1..=MAX_BOND_INPUTS).contains(&funds.inputs.len()) {
@@ -131,7 +154,6 @@ fn change_of(
         }
         sum = sum.checked_add(&output.value).ok_or(PlanError::Overflow("the bond's inputs"))?;
     }
-    let (bond, carry) = (terms.datum.bond, terms.datum.carry);
     let due = Value::lovelace_only(carry).with(protocol.ntx().clone(), bond.0);
     let left = due.and_then(|due| sum.checked_sub(&due)).ok_or(BondError::TooLittle { bond, carry })?;
     if left == Value::default() {

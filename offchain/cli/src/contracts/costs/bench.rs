@@ -11,9 +11,9 @@ use std::{sync::Arc, time::Duration};
 use anyhow::{Context, bail, ensure};
 use ed25519_dalek::{Signer, SigningKey};
 use nunet_chain::{Signed, Unsigned, Wallet};
-use nunet_contracts::{MemberKey, Ntx, Signatures, TxPlan, plan::Spend, transactions::publish_scripts};
+use nunet_contracts::{BondFunds, MemberKey, Ntx, Signatures, TxPlan, transactions::publish_scripts};
 use nunet_devnet::Applied;
-use nunet_ledger::{Lovelace, PosixMs, ProtocolParameters, Slot, TxId, TxOut, Value};
+use nunet_ledger::{Lovelace, PosixMs, ProtocolParameters, Slot, TxId, Value};
 
 pub(super) use self::escrows::{Batch, Outcome, Parties, Payment};
 use super::row::Row;
@@ -28,8 +28,6 @@ pub(super) const DEADLINE: PosixMs = PosixMs(2_000_000_000_000);
 const SLOTS_BEFORE: Duration = Duration::from_secs(100_000);
 /// Until when transactions that open something are valid: long after the deadlines.
 pub(super) const OPEN_UNTIL: Slot = Slot(1_000_000_000);
-/// More than any output of NTX must hold.
-const LEAST_CHANGE: Lovelace = Lovelace(2_000_000);
 /// Blocks made in a row before a transaction counts as lost.
 const BLOCKS: usize = 64;
 
@@ -112,19 +110,25 @@ impl<'a> Bench<'a> {
         self.measure_part(Subject { name, escrows, outputs: plan.outputs.len() }, plan, signers).await
     }
 
-    /// The same where somebody beside the payer puts in `ntx` and `lovelace`: their inputs are added to the plan, and
-    /// their change comes after its outputs.
-    pub(super) async fn measure_joined(
+    /// The same where the second signer puts in a bond: its change, the second output, ties nothing up.
+    pub(super) async fn measure_bonded(
         &mut self,
         name: &str,
         escrows: usize,
-        plan: TxPlan,
-        payer: Role,
-        (other, ntx, lovelace): (Role, Ntx, Lovelace),
+        plan: &TxPlan,
+        signers: [Role; 2],
     ) -> anyhow::Result<Signed> {
-        let subject = Subject { name, escrows, outputs: plan.outputs.len() };
-        let plan = self.joined(plan, other, ntx, lovelace).await?;
-        self.measure_part(subject, &plan, &[payer, other]).await
+        self.measure_part(Subject { name, escrows, outputs: 1 }, plan, &signers).await
+    }
+
+    /// What a role pays a bond and its carry with.
+    pub(super) async fn bond_funds(&self, role: Role, bond: Ntx, carry: Lovelace) -> anyhow::Result<BondFunds> {
+        let wallet = self.wallet(role);
+        let value = Value::lovelace_only(carry).with(self.world.deployment.protocol.ntx().clone(), bond.0);
+        let value = value.context("a bond of more than 64 bits")?;
+        let inputs = self.world.chain.set_aside(&value, wallet, OPEN_UNTIL).await?;
+        let inputs = inputs.into_iter().map(|utxo| (utxo.outpoint, utxo.output)).collect();
+        Ok(BondFunds { inputs, change: wallet.address() })
     }
 
     async fn measure_part(&mut self, subject: Subject<'_>, plan: &TxPlan, signers: &[Role]) -> anyhow::Result<Signed> {
@@ -146,29 +150,6 @@ impl<'a> Bench<'a> {
         let applied = self.confirm(signed.id).await?;
         self.note(subject, &applied);
         Ok(signed)
-    }
-
-    /// The plan with so much of somebody's money: the holding with the most NTX, and the one with the most lovelace when
-    /// that is not enough.
-    async fn joined(&self, mut plan: TxPlan, role: Role, ntx: Ntx, lovelace: Lovelace) -> anyhow::Result<TxPlan> {
-        let address = self.wallet(role).enterprise_address();
-        let token = self.world.deployment.protocol.ntx();
-        let mut funds = self.world.chain.spendable_at(std::slice::from_ref(&address)).await?;
-        funds.sort_by_key(|utxo| (utxo.output.value.quantity(token), utxo.output.value.lovelace()));
-        let least = Lovelace(lovelace.0.saturating_add(LEAST_CHANGE.0));
-        let (mut held, mut wanting) = (Value::default(), funds.pop());
-        while let Some(utxo) = wanting {
-            held = held.checked_add(&utxo.output.value).context("more than 64 bits of money")?;
-            plan.spends.push(Spend { outpoint: utxo.outpoint, output: utxo.output, redeemer: None });
-            funds.sort_by_key(|utxo| utxo.output.value.lovelace());
-            wanting = if held.lovelace() < least { funds.pop() } else { None };
-        }
-        let units = held.quantity(token).checked_sub(ntx.0);
-        let rest = held.lovelace().0.checked_sub(lovelace.0);
-        let (Some(units), Some(rest)) = (units, rest) else { bail!("{role:?} has too little to put in") };
-        let change = Value::lovelace_only(Lovelace(rest)).with(token.clone(), units).context("change")?;
-        plan.outputs.push(TxOut::new(address, change));
-        Ok(plan)
     }
 
     /// Has blocks made until a transaction is in one.

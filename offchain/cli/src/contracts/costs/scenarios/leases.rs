@@ -6,7 +6,7 @@ use nunet_chain::Signed;
 use nunet_contracts::{
     AgreementHash, Closer, Consents, Fault, Lease, LeaseDatum, LeaseParty, LeaseTerms, LeaseWays, Ntx, PlanError, Rate,
     TxPlan,
-    transactions::{open_lease, payout},
+    transactions::{open_lease, open_lease_with_bond, payout},
 };
 use nunet_ledger::{Lovelace, PosixMs, SlotConfig};
 
@@ -44,9 +44,10 @@ pub(super) async fn leases(bench: &mut Bench<'_>) -> anyhow::Result<()> {
 async fn joint_lease(bench: &mut Bench<'_>) -> anyhow::Result<()> {
     let terms = terms(bench, 2)?;
     let datum = &terms.datum;
-    let plan = open_lease(&bench.world.deployment.protocol, &terms, OPEN_UNTIL)?;
-    let put_in = (Role::Provider, datum.bond, datum.carry);
-    let opened = bench.measure_joined("open with a bond", 0, plan, Role::Requester, put_in).await?;
+    let funds = bench.bond_funds(Role::Provider, datum.bond, datum.carry).await?;
+    let protocol = &bench.world.deployment.protocol;
+    let plan = open_lease_with_bond(protocol, &bench.params, &terms, &funds, OPEN_UNTIL)?;
+    let opened = bench.measure_bonded("open with a bond", 0, &plan, [Role::Requester, Role::Provider]).await?;
     let leased = Leased { lease: lease_of(bench, &opened)?, slots: bench.world.chain.slots() };
     let protocol = &bench.world.deployment.protocol;
     let lessor = payout(protocol, &bench.params, datum.lessor.clone(), Ntx(datum.bond.0 + 300_000), datum.carry)?;

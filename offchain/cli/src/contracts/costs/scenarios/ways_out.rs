@@ -2,11 +2,12 @@
 
 use nunet_contracts::{
     Consents, Escrow, Ntx, Voucher,
-    transactions::{accept, agree, payout, redeem},
+    transactions::{accept, agree, lock_with_bond, payout, redeem},
 };
 use nunet_ledger::PosixMs;
 
 use super::{Batch, Bench, OWN, Payment, Role, SOME};
+use crate::contracts::costs::bench::OPEN_UNTIL;
 
 /// How long a redemption is valid: the ledger puts no end into time that is days away.
 const REDEEM_WITHIN_MS: u64 = 10 * 60 * 1000;
@@ -37,9 +38,10 @@ pub(super) async fn accepts(bench: &mut Bench<'_>) -> anyhow::Result<()> {
 /// The requester locks what the provider puts its bond in; then both divide it.
 async fn bond(bench: &mut Bench<'_>) -> anyhow::Result<()> {
     let terms = bench.terms(BONDED);
-    let plan = bench.lone_lock(&terms)?;
-    let put_in = (Role::Provider, terms.datum.bond, terms.datum.carry);
-    let lock = bench.measure_joined("lock with a bond", 1, plan, Role::Requester, put_in).await?;
+    let funds = bench.bond_funds(Role::Provider, terms.datum.bond, terms.datum.carry).await?;
+    let protocol = &bench.world.deployment.protocol;
+    let plan = lock_with_bond(protocol, &bench.params, &terms, &funds, OPEN_UNTIL)?;
+    let lock = bench.measure_bonded("lock with a bond", 1, &plan, [Role::Requester, Role::Provider]).await?;
     let escrow = bench.escrows_of(&lock, 1)?;
     let deployment = &bench.world.deployment;
     let owed = Ntx(terms.datum.bond.0 + terms.datum.price.0 / 2);
