@@ -166,6 +166,17 @@ mod tests {
     }
 
     #[test]
+    fn what_lost_a_race_gives_its_inputs_back() {
+        let mut pending = Pending::default();
+        spend(&mut pending, 2, &[outpoint(1, 0)], None);
+        spend(&mut pending, 3, &[outpoint(2, 0)], None);
+        spend(&mut pending, 4, &[outpoint(1, 1)], None);
+        pending.abandon(vec![TxId([2; 32])]);
+        assert_eq!(pending.ids(), [TxId([4; 32])]);
+        assert_eq!(outpoints(&pending, &[utxo(1, 0), utxo(1, 1)]), [outpoint(1, 0), outpoint(4, 0)]);
+    }
+
+    #[test]
     fn a_child_of_a_confirmed_transaction_stays() {
         let mut pending = Pending::default();
         spend(&mut pending, 2, &[outpoint(1, 0)], Some(150));

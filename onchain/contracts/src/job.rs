@@ -237,7 +237,7 @@ impl JobAction {
             Self::Refund { payees, providers } => data::constr(2, vec![data::int(*payees), places(providers)]),
             Self::Agree => data::constr(3, vec![]),
             Self::Redeem { vouchers } => {
-                let vouchers = vouchers.iter().map(Voucher::to_data).collect();
+                let vouchers = vouchers.iter().map(|voucher| voucher.to_data()).collect();
                 data::constr(4, vec![data::list(vouchers)])
             }
         }

@@ -23,7 +23,7 @@ impl Voucher {
     /// Nothing: the provider declines the job, and all of the requester's money returns.
     pub const DECLINE: Self = Self { amount: Ntx(0), signature: None };
 
-    pub(crate) fn to_data(&self) -> PlutusData {
+    pub(crate) fn to_data(self) -> PlutusData {
         let signature = self.signature.as_ref().map_or(&[][..], |signature| signature);
         data::constr(0, vec![data::int(self.amount.0), data::bytes(signature)])
     }

@@ -64,6 +64,6 @@ pub async fn command(args: CostsArgs) -> anyhow::Result<ExitCode> {
         excesses.iter().for_each(|excess| say(excess.to_string()));
         say(budget::BLESS.into());
     }
-    let kept = excesses.is_empty() && judged.iter().all(|judged| judged.is_met());
+    let kept = excesses.is_empty() && judged.iter().all(|judged| judged.is_kept());
     Ok(if kept { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

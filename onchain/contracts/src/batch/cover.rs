@@ -48,22 +48,14 @@ fn assign_connected(options: &[&[usize]], room: &[usize]) -> Vec<usize> {
     let mut bins: Vec<usize> = options.iter().flat_map(|bins| bins.iter().copied()).collect();
     bins.sort_unstable();
     bins.dedup();
-    let (mut best, mut fewest) = greedy(options, room);
+    let (chosen, transactions) = greedy(options, room);
     if bins.len() < 2 {
-        return best;
+        return chosen;
     }
     let mut search = Search { options, room, bins: &bins, left: CANDIDATES };
     let limits: Vec<(usize, usize)> = bins.iter().map(|bin| search.limits(*bin)).collect();
     let least = limits.iter().map(|(least, _)| least).sum::<usize>().max(1);
-    for total in least..fewest {
-        let mut counts = Vec::with_capacity(bins.len());
-        if let Some(found) = search.divide(&limits, total, &mut counts) {
-            (best, fewest) = (found, total);
-            break;
-        }
-    }
-    debug_assert!(fewest >= least);
-    best
+    (least..transactions).find_map(|total| search.divide(&limits, total, &mut Vec::new())).unwrap_or(chosen)
 }
 
 /// Fills one transaction after the other, each of the bin that takes the most of what is left; what fits nowhere else

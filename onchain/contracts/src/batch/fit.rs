@@ -133,9 +133,32 @@ pub fn pack<E>(
     limits: Load,
     mut attempt: impl FnMut(&[usize]) -> Result<Attempt, E>,
 ) -> Result<Packed, E> {
-    let mut packed = Packed::default();
-    let mut left: Vec<usize> = (0..count).collect();
-    let mut odd = Vec::new();
+    let (mut packed, mut odd) = (Packed::default(), Vec::new());
+    fill((0..count).collect(), limits, &mut attempt, &mut packed, &mut odd)?;
+    spread_the_last(&mut packed.sets, &mut attempt)?;
+    if last_is_small(&packed.sets) {
+        // Items of many sizes may fill the sets better from the other end.
+        let reversed = packed.sets.concat().into_iter().rev().collect();
+        let (mut again, mut odd_again) = (Packed::default(), Vec::new());
+        fill(reversed, limits, &mut attempt, &mut again, &mut odd_again)?;
+        spread_the_last(&mut again.sets, &mut attempt)?;
+        let takes_all = again.refused.is_empty() && odd_again.is_empty();
+        if takes_all && again.sets.len() < packed.sets.len() {
+            packed.sets = again.sets;
+        }
+    }
+    packed.sets.append(&mut odd);
+    Ok(packed)
+}
+
+/// Takes the longest prefix that fits, again and again.
+fn fill<E>(
+    mut left: Vec<usize>,
+    limits: Load,
+    attempt: &mut impl FnMut(&[usize]) -> Result<Attempt, E>,
+    packed: &mut Packed,
+    odd: &mut Vec<Vec<usize>>,
+) -> Result<(), E> {
     while !left.is_empty() {
         match largest(left.len(), limits, |size| attempt(left.get(..size).unwrap_or(&left)))? {
             Largest::Fits { size: 0, .. } => {
@@ -145,7 +168,7 @@ pub fn pack<E>(
             }
             Largest::Fits { size, .. } => packed.sets.push(left.drain(..size).collect()),
             Largest::Refused { size, reason } => {
-                let (place, reason) = first_refused(left.get(..size).unwrap_or(&left), reason, &mut attempt)?;
+                let (place, reason) = first_refused(left.get(..size).unwrap_or(&left), reason, attempt)?;
                 let item = left.remove(place);
                 // Two may only be at odds with each other: assets that nobody asked for, in one change output.
                 match attempt(&[item])? {
@@ -155,9 +178,7 @@ pub fn pack<E>(
             }
         }
     }
-    spread_the_last(&mut packed.sets, &mut attempt)?;
-    packed.sets.append(&mut odd);
-    Ok(packed)
+    Ok(())
 }
 
 /// The place of the first item with which a refused set is refused.
@@ -180,15 +201,20 @@ fn first_refused<E>(
 /// Items of the last set that are tried elsewhere for each other set: each leaves room for less than one more.
 const SPREAD: usize = 4;
 
+/// Whether the items of the last set might find room in the others.
+fn last_is_small(sets: &[Vec<usize>]) -> bool {
+    sets.split_last().is_some_and(|(last, others)| last.len() <= SPREAD * others.len())
+}
+
 /// Does without the last set when its items, being few, fit into what the others leave.
 fn spread_the_last<E>(
     sets: &mut Vec<Vec<usize>>,
     attempt: &mut impl FnMut(&[usize]) -> Result<Attempt, E>,
 ) -> Result<(), E> {
-    let Some((last, others)) = sets.split_last() else { return Ok(()) };
-    if last.len() > SPREAD * others.len() {
+    if !last_is_small(sets) {
         return Ok(());
     }
+    let Some((last, others)) = sets.split_last() else { return Ok(()) };
     let mut others = others.to_vec();
     for item in last {
         let mut placed = false;

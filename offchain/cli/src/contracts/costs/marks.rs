@@ -11,6 +11,17 @@ pub struct Mark {
     pub transaction: &'static str,
     /// What it must keep.
     pub bound: Bound,
+    /// What is kept where that is not.
+    pub short: Option<Short>,
+}
+
+/// A promise that is not kept in full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Short {
+    /// What is kept of it.
+    pub kept: Bound,
+    /// Why not all, and what the rest would cost.
+    pub because: &'static str,
 }
 
 /// What a row must keep.
@@ -25,8 +36,16 @@ pub enum Bound {
 }
 
 const fn mark(transaction: &'static str, bound: Bound) -> Mark {
-    Mark { transaction, bound }
+    Mark { transaction, bound, short: None }
 }
+
+/// Memory bounds this batch. 14 M is the limit in the checked-in parameters.
+const SHARED: Short = Short {
+    kept: Bound::Escrows(170),
+    because: "an escrow of two merged payouts takes 78 k of 14 M memory: by that line 207 fit the 16.5 M that mainnet voted \
+              since. A redeemer item of its own would fit 216 into 14 M and make every other settlement 0.4 % dearer, \
+              above the mark of those paid in full",
+};
 
 /// All promises.
 pub const MARKS: &[Mark] = &[
@@ -35,6 +54,7 @@ pub const MARKS: &[Mark] = &[
     mark("settle, enterprise addresses, rest", Bound::Escrows(115)),
     mark("settle, enterprise addresses, in full", Bound::Escrows(170)),
     mark("settle, distinct providers too", Bound::Escrows(55)),
+    Mark { transaction: "settle, shared requester", bound: Bound::Escrows(200), short: Some(SHARED) },
     mark("settle, distinct requesters, rest", Bound::FeePerEscrow(Lovelace(17_000))),
     mark("settle, distinct requesters, in full", Bound::FeePerEscrow(Lovelace(13_000))),
     mark("settle, alone", Bound::Fee(Lovelace(320_000))),
@@ -50,17 +70,28 @@ pub struct Judged {
     pub measured: Option<u64>,
 }
 
+impl Bound {
+    fn is_met(self, measured: Option<u64>) -> bool {
+        match (self, measured) {
+            (_, None) => false,
+            (Self::Escrows(least), Some(found)) => found >= least,
+            (Self::Fee(most) | Self::FeePerEscrow(most), Some(found)) => found <= most.0,
+        }
+    }
+}
+
 impl Judged {
     /// Whether the mark is met.
     pub fn is_met(&self) -> bool {
-        match (self.mark.bound, self.measured) {
-            (_, None) => false,
-            (Bound::Escrows(least), Some(found)) => found >= least,
-            (Bound::Fee(most) | Bound::FeePerEscrow(most), Some(found)) => found <= most.0,
-        }
+        self.mark.bound.is_met(self.measured)
     }
 
-    /// A line for people.
+    /// Whether the mark is met, or as short of it as is known and explained.
+    pub fn is_kept(&self) -> bool {
+        self.is_met() || self.mark.short.is_some_and(|short| short.kept.is_met(self.measured))
+    }
+
+    /// A line for people, and another one where a mark is knowingly short.
     pub fn to_text(&self) -> String {
         let show = |amount: u64| match self.mark.bound {
             Bound::Escrows(_) => amount.to_string(),
@@ -71,9 +102,13 @@ impl Judged {
             Bound::Fee(most) => ("fee", format!("≤ {}", show(most.0))),
             Bound::FeePerEscrow(most) => ("fee per escrow", format!("≤ {}", show(most.0))),
         };
-        let verdict = if self.is_met() { "met" } else { "NOT MET" };
+        let (verdict, because) = match (self.is_met(), self.is_kept(), self.mark.short) {
+            (true, ..) => ("met", String::new()),
+            (false, true, Some(Short { because, .. })) => ("short", format!("\n         {because}")),
+            _ => ("NOT MET", String::new()),
+        };
         let found = self.measured.map_or("not measured".into(), show);
-        format!("{verdict:<7}  {:<38} {what:<14} {found:>13}  {bound}", self.mark.transaction)
+        format!("{verdict:<7}  {:<38} {what:<14} {found:>13}  {bound}{because}", self.mark.transaction)
     }
 }
 
@@ -107,7 +142,8 @@ mod tests {
 
     fn met(rows: &[Row], transaction: &'static str, bound: Bound) -> bool {
         let judged = judge(rows);
-        judged.iter().find(|judged| judged.mark == mark(transaction, bound)).unwrap().is_met()
+        let of = |judged: &&Judged| (judged.mark.transaction, judged.mark.bound) == (transaction, bound);
+        judged.iter().find(of).unwrap().is_met()
     }
 
     #[test]
@@ -123,8 +159,21 @@ mod tests {
     }
 
     #[test]
+    fn a_known_shortfall_is_said_and_no_larger_one_passes() {
+        let shared = |escrows| {
+            let judged = judge(&[row("settle, shared requester", escrows, 0)]);
+            let judged = judged.into_iter().find(|judged| judged.mark.short.is_some()).unwrap();
+            (judged.is_met(), judged.is_kept(), judged.to_text())
+        };
+        let (met, kept, text) = shared(175);
+        assert!(!met && kept && text.starts_with("short") && text.contains(SHARED.because), "{text}");
+        assert!(!shared(169).1 && shared(169).2.starts_with("NOT MET"));
+        assert!(shared(200).0 && !shared(200).2.contains(SHARED.because));
+    }
+
+    #[test]
     fn what_was_not_measured_is_not_met() {
-        assert!(judge(&[]).iter().all(|judged| !judged.is_met()));
+        assert!(judge(&[]).iter().all(|judged| !judged.is_met() && !judged.is_kept()));
         assert!(judge(&[])[0].to_text().contains("not measured"));
     }
 }
