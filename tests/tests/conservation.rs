@@ -6,11 +6,11 @@
 
 use std::sync::Mutex;
 
-use nunet_tests::law::{Op, Pick, Stage, Step, Tally, play, steps};
+use nunet_tests::law::{Flaw, Op, Pick, Stage, Step, Tally, play, steps};
 use proptest::test_runner::{Config, FileFailurePersistence, TestCaseError, TestRunner};
 
 /// Sequences without `PROPTEST_CASES`.
-const CASES: u32 = 24;
+const CASES: u32 = 32;
 /// The longest sequence.
 const MOST_STEPS: usize = 80;
 
@@ -133,6 +133,27 @@ async fn every_operation_can_be_done_and_the_books_see_a_unit_out_of_place() {
     for kind in KINDS {
         assert!(stage.tally().honest(kind) > 0, "{kind} was never done:\n{}", stage.tally());
     }
+    stage.close_all().await.unwrap();
+    stage.strike().await.unwrap();
+}
+
+/// The forgery is well made: with a bond of nothing it goes through beside an honest escrow, one unit below it does not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forged_escrow_takes_nothing_from_those_it_is_merged_with() {
+    let mut stage = Stage::set().await.unwrap();
+    for lacks in [0, 1] {
+        let refund = Step { flaws: vec![Flaw::Merge(0)], ..Step::honest(Op::Refund(pick(0, 1)), 3) };
+        let steps = [
+            Step::honest(lock(1, 0, 5_000_000, 2_000_000, 61, 0, false), 0),
+            Step::honest(Op::Forge { victim: 1, lacks }, 3),
+            Step::honest(Op::Pass { minutes: 62 }, 0),
+            refund,
+        ];
+        for step in steps {
+            stage.play(&step).await.unwrap_or_else(|broken| panic!("{step:?}: {broken:#}"));
+        }
+    }
+    assert_eq!((stage.tally().harmless("refund"), stage.tally().refused("refund")), (1, 1), "{}", stage.tally());
     stage.close_all().await.unwrap();
     stage.strike().await.unwrap();
 }

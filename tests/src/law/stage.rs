@@ -184,6 +184,8 @@ impl Stage {
             self.books.probe(&applied, &conduct, kind)?;
         }
         self.books.enter(&applied, &conduct)?;
+        let spent = |forged: &Forged| applied.consumed.iter().any(|(outpoint, _)| *outpoint == forged.outpoint);
+        self.forged.retain(|forged| !spent(forged));
         if locks {
             self.books.lock(&applied)?;
         }
@@ -314,6 +316,16 @@ impl Tally {
     /// How many honest operations of a kind there were.
     pub fn honest(&self, kind: &str) -> usize {
         self.0.get(kind).map_or(0, |counts| counts.honest)
+    }
+
+    /// How many dishonest ones of a kind were refused.
+    pub fn refused(&self, kind: &str) -> usize {
+        self.0.get(kind).map_or(0, |counts| counts.refused)
+    }
+
+    /// How many dishonest ones of a kind were let through, and harmed nobody who did not sign.
+    pub fn harmless(&self, kind: &str) -> usize {
+        self.0.get(kind).map_or(0, |counts| counts.harmless)
     }
 
     /// How many operations there were in all.
