@@ -292,7 +292,7 @@ impl Case<'_> {
                 ensure!(output.value.assets().len() <= 1, "the lease holds another asset");
                 let next = Lease::read(&self.books.protocol, *outpoint, output.clone())?;
                 let found = Standing { datum: next.datum().clone(), held: next.state.held().0.into() };
-                ensure!(found == expected, "the lease goes on as {found:?}, not as {expected:?}");
+                ensure!(found == *expected, "the lease goes on as {found:?}, not as {expected:?}");
                 self.entries.lease = Some(next);
                 let address = committee.treasury().clone();
                 self.owe(&address, treasury, 0)

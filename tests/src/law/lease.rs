@@ -27,7 +27,7 @@ pub(super) struct Facts {
 /// What an action leads to.
 pub(super) enum Outcome {
     /// The lease goes on like this, and the committee gets so much.
-    GoesOn { next: Standing, treasury: i128 },
+    GoesOn { next: Box<Standing>, treasury: i128 },
     /// It is over, and its NTX is shared.
     Over { lessor: i128, lessee: i128 },
     /// Both signed, to whatever happens.
@@ -103,7 +103,7 @@ impl Standing {
             faults_until: to,
             ..self.datum.clone()
         };
-        Ok(Outcome::GoesOn { next: Standing { datum, held }, treasury: fee })
+        Ok(Outcome::GoesOn { next: Box::new(Standing { datum, held }), treasury: fee })
     }
 
     fn closed(&self, now: i128, lessor_signed: bool) -> anyhow::Result<Outcome> {
@@ -143,7 +143,7 @@ impl Standing {
 }
 
 fn goes_on(datum: LeaseDatum, held: i128) -> Outcome {
-    Outcome::GoesOn { next: Standing { datum, held }, treasury: 0 }
+    Outcome::GoesOn { next: Box::new(Standing { datum, held }), treasury: 0 }
 }
 
 fn millis(time: PosixMs) -> i128 {

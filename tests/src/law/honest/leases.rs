@@ -30,7 +30,7 @@ impl Stage {
             rate: Rate::new(Ntx(*rate), period)?,
             paid_until: now,
             // The last period is not a whole one, half of the time.
-            end: PosixMs(now.0 + period * u64::from(*periods) + period / 2 * u64::from(*rate % 2)),
+            end: PosixMs(now.0 + period * u64::from(*periods) + period / 2 * (*rate % 2)),
             notice_ms: u64::from(*notice) * 60_000,
             window_ms: u64::from(*notice) * 60_000,
             faults_until: now,
