@@ -3,6 +3,7 @@
 //!
 //! Scenarios are in `tests/tests`, one file per subject; `tests/run` runs everything.
 
+pub mod law;
 pub mod lease;
 pub mod multisig;
 pub mod rival;

@@ -4,6 +4,7 @@
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use anyhow::Context;
@@ -54,8 +55,13 @@ impl World {
 
     /// The same with these members.
     pub async fn start_with(members: [SigningKey; MEMBERS]) -> anyhow::Result<Self> {
+        Self::start_paced(members, DevnetConfig::default().block_interval).await
+    }
+
+    /// The same with these members, and so much time between blocks.
+    pub async fn start_paced(members: [SigningKey; MEMBERS], block_interval: Duration) -> anyhow::Result<Self> {
         let accounts = Accounts::new()?;
-        let config = DevnetConfig { genesis: accounts.genesis.clone(), ..DevnetConfig::default() };
+        let config = DevnetConfig { genesis: accounts.genesis.clone(), block_interval, ..DevnetConfig::default() };
         let devnet = Devnet::start(config).await.context("starting the devnet")?;
         let chain = connect(&devnet).await?;
         let protocol = Protocol::new(chain.magic(), accounts.ntx.clone())?;
