@@ -10,6 +10,9 @@ use super::{Deriver, NO_CHECK, pattern::names_something};
 /// Functions that do not care which argument comes first.
 const COMMUTATIVE: [&str; 2] = ["min", "max"];
 
+/// Functions that make data of what is data for the chain anyhow.
+const TO_DATA: [&str; 4] = ["b_data", "i_data", "list_data", "map_data"];
+
 /// Names that somebody could mistake for each other.
 const CONFUSED: [(&str, &str); 18] = [
     ("agreement", "committee"),
@@ -200,7 +203,7 @@ impl Deriver<'_> {
             .filter(|argument| argument.label.is_none() && !argument.is_capture_hole())
             .map(|argument| &argument.value)
             .collect();
-        if whole && !constructs && plain.len() == arguments.len() {
+        if whole && !constructs && !TO_DATA.contains(&name) && plain.len() == arguments.len() {
             for argument in &plain {
                 if !matches!(argument, UntypedExpr::Fn { .. }) {
                     self.replace(expression, "does not call", self.text.of(argument));
