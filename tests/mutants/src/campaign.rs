@@ -63,21 +63,36 @@ pub struct Campaign {
 impl Campaign {
     /// Tries mutants and passes on each outcome as it comes. Fails when a test fails without any mutant.
     pub fn run(&self, sources: &Sources, mutants: &[Mutant], mut tried: impl FnMut(Outcome)) -> Result<(), Error> {
-        let coverage = thread::scope(|scope| {
-            let measure = || Coverage::measure(sources, &mut Cases::new(self.cases, self.seed));
-            joined(started(scope, measure)?)
-        })?;
+        let coverage = self.coverage(sources)?;
         let next = AtomicUsize::new(0);
         let (sender, outcomes) = mpsc::channel();
         thread::scope(|scope| {
             let mut workers = Vec::new();
-            for _ in 0..self.workers.max(1) {
+            for _ in 0..self.workers() {
                 let (sender, next, coverage) = (sender.clone(), &next, &coverage);
                 workers.push(started(scope, move || self.work(sources, mutants, coverage, next, &sender))?);
             }
             drop(sender);
             outcomes.iter().for_each(&mut tried);
             workers.into_iter().try_for_each(joined)
+        })
+    }
+
+    fn workers(&self) -> usize {
+        self.workers.max(1)
+    }
+
+    fn coverage(&self, sources: &Sources) -> Result<Coverage, Error> {
+        let workers = self.workers();
+        thread::scope(|scope| {
+            let mut measuring = Vec::new();
+            for worker in 0..workers {
+                let measure =
+                    move || Coverage::measure(sources, &mut Cases::new(self.cases, self.seed), worker, workers);
+                measuring.push(started(scope, measure)?);
+            }
+            let measured: Vec<Coverage> = measuring.into_iter().map(joined).collect::<Result<_, Error>>()?;
+            Ok(measured.into_iter().fold(Coverage::default(), Coverage::joined))
         })
     }
 

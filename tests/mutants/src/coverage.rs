@@ -19,6 +19,7 @@ use crate::{
 const MARK: &str = "runs ";
 
 /// What each test runs.
+#[derive(Default)]
 pub(crate) struct Coverage {
     /// The functions, by the module and the name of the test.
     runs: HashMap<(String, String), HashSet<String>>,
@@ -27,8 +28,9 @@ pub(crate) struct Coverage {
 }
 
 impl Coverage {
-    /// Runs every test once. Fails when one fails.
-    pub(crate) fn measure(sources: &Sources, cases: &mut Cases) -> Result<Self, Error> {
+    /// Runs every test once whose place among all has this remainder when divided by `workers`, so that several workers
+    /// can share them. Fails when one fails.
+    pub(crate) fn measure(sources: &Sources, cases: &mut Cases, worker: usize, workers: usize) -> Result<Self, Error> {
         let mut traced = sources.clone();
         let mut constants = HashSet::new();
         for source in traced.modules.iter_mut().filter(|source| !source.is_for_tests()) {
@@ -38,7 +40,7 @@ impl Coverage {
         let program = Program::compile(&traced, Tracing::UserDefined(TraceLevel::Verbose))?;
         let mut generator = program.generator();
         let mut runs = HashMap::new();
-        for test in program.tests() {
+        for test in program.tests().iter().skip(worker).step_by(workers) {
             let failed = |why: &str| Error::Baseline(format!("{}.{} ({why})", test.module, test.name));
             let attempt = attempt(&mut generator, test, program.plutus(), Compilation::Plain, cases);
             let attempt = attempt.map_err(|error| failed(&error))?;
@@ -49,6 +51,13 @@ impl Coverage {
             runs.insert(key(test), ran);
         }
         Ok(Self { runs, constants })
+    }
+
+    /// What two workers measured.
+    pub(crate) fn joined(mut self, other: Self) -> Self {
+        self.runs.extend(other.runs);
+        self.constants.extend(other.constants);
+        self
     }
 
     /// Whether a test may run what a mutant changes.
