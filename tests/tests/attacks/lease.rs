@@ -14,7 +14,7 @@ use pallas_primitives::PlutusData;
 
 use crate::{
     craft::{add, datum_of, edit, int, without},
-    lease::stage::{END, PAID_UNTIL, Stage, continued_with, parties},
+    lease::stage::{END, PAID_UNTIL, Stage, WITHHELD, continued_with, parties},
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -57,7 +57,6 @@ async fn a_claim_takes_whole_periods_that_have_passed() {
         ("time that is not paid for", start.0 + 3 * HOUR_MS, 2, 300_000),
         ("fewer periods than are over", start.0 + 3 * HOUR_MS, 2, 200_000),
         ("nothing", start.0 + HOUR_MS - 1_000, 0, 0),
-        ("before the start", start.0 - HOUR_MS, -1, -100_000),
         ("before the start, and paid for it", opened.0, -2, 200_000),
     ];
     for (attack, bound, moved, taken) in claims {
@@ -70,6 +69,15 @@ async fn a_claim_takes_whole_periods_that_have_passed() {
             })
             .await;
     }
+    // Less than nothing would be rent, and so would be withheld.
+    trial
+        .refused("before the start", |plan| {
+            plan.valid_from = Some(slots.at_or_after(PosixMs(start.0 - HOUR_MS)));
+            continued_with(plan, PAID_UNTIL, start.0 - HOUR_MS);
+            continued_with(plan, WITHHELD, 100_000);
+            add(&mut plan.outputs[0], ntx, 300_000);
+        })
+        .await;
     // A period and a half by rounding: what has begun is not rent before the lease is closed.
     trial
         .refused("a part of a period", |plan| {

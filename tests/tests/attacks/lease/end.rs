@@ -12,7 +12,7 @@ use pallas_primitives::PlutusData;
 
 use crate::{
     craft::{ENOUGH, Edit, add, edit, edit_list, int},
-    lease::stage::{Stage, continued_with, parties},
+    lease::stage::{FAULTS_UNTIL, Stage, WITHHELD, continued_with, parties},
     payouts,
 };
 
@@ -104,17 +104,18 @@ async fn a_fault_is_charged_once_as_signed_and_is_not_dodged() {
     let backwards = Fault { from: hours(2), to: hours(1), ..fault };
     let mut reversed = faulted(&world, &stage.leased.lease, &Fault { to: hours(3), ..backwards }, &enough(&backwards));
     argument(&mut reversed, 3, data::int(hours(1).0));
-    continued_with(&mut reversed, 8, hours(1).0);
+    continued_with(&mut reversed, FAULTS_UNTIL, hours(1).0);
     trial.refused_attempt("a time backwards", reversed).await;
     let empty = Fault { to: fault.from, ..fault };
     let mut nothing = faulted(&world, &stage.leased.lease, &fault, &enough(&empty));
     argument(&mut nothing, 3, data::int(empty.to.0));
-    continued_with(&mut nothing, 8, empty.to.0);
+    continued_with(&mut nothing, FAULTS_UNTIL, empty.to.0);
     trial.refused_attempt("no time", nothing).await;
     // All rent that is over is claimed: the bond of 0.5 NTX, of which the fee takes 0.02, is all there is.
     let richer = taken_for(&stage.leased.lease, |datum| datum.bond = Ntx(500_001));
     let large = Fault { credit: Ntx(480_001), ..fault };
-    let large = faulted(&world, &richer, &large, &enough(&large));
+    let mut large = faulted(&world, &richer, &large, &enough(&large));
+    continued_with(&mut large, WITHHELD, 1);
     trial.refused_attempt("more than there is", large).await;
 
     stage.passes(trial).await;

@@ -171,5 +171,8 @@ pub(crate) fn continued_with(plan: &mut TxPlan, field: usize, value: u64) {
     set_datum(&mut plan.outputs[0], &datum);
 }
 
+// Fields of a lease's datum, by their places.
 pub(crate) const PAID_UNTIL: usize = 4;
 pub(crate) const END: usize = 5;
+pub(crate) const FAULTS_UNTIL: usize = 8;
+pub(crate) const WITHHELD: usize = 10;
