@@ -2,12 +2,14 @@
 
 use anyhow::Context;
 use nunet::{accounts::Role, world::World};
-use nunet_chain::{Limit, Wallet};
+use nunet_chain::Wallet;
 use nunet_contracts::{
     AgreementHash, Fault, Lease, LeaseDatum, LeaseEvent, LeaseTerms, LeaseWays, MemberKey, Ntx, PlanError, Rate,
     Signatures, TxPlan, lease::event::read_lease_event, transactions::open_lease,
 };
-use nunet_ledger::{Lovelace, OutPoint, PosixMs, ProtocolParameters, SlotConfig, TxId};
+use nunet_ledger::{Lovelace, OutPoint, PosixMs, ProtocolParameters, SlotConfig};
+
+use crate::place_signed;
 
 /// A period of these leases.
 pub const HOUR_MS: u64 = 60 * 60 * 1000;
@@ -73,7 +75,7 @@ impl<'a> Leased<'a> {
     /// Places a plan that these wallets sign and the first pays for; reads from the chain what it did, and follows the
     /// lease.
     pub async fn place(&mut self, plan: Result<TxPlan, PlanError>, wallets: &[&Wallet]) -> anyhow::Result<LeaseEvent> {
-        let tx = self.submit(&plan?, wallets).await?;
+        let tx = place_signed(self.world, &plan?, wallets).await?;
         let cbor = self.world.chain.transaction_cbor(&tx).await?.context("the transaction is in a block")?;
         let event = read_lease_event(&self.world.deployment.protocol, &self.slots, &cbor, &self.lease)?;
         match &event {
@@ -89,17 +91,6 @@ impl<'a> Leased<'a> {
             LeaseEvent::Closed(_) | LeaseEvent::Agreed => {}
         }
         Ok(event)
-    }
-
-    async fn submit(&self, plan: &TxPlan, wallets: &[&Wallet]) -> anyhow::Result<TxId> {
-        let payer = wallets.first().context("nobody pays")?;
-        if wallets.len() == 1 {
-            return self.world.place(plan, payer).await;
-        }
-        let signed = self.world.chain.balance(plan, payer).await?.sign_with(wallets).finish()?;
-        let tx = self.world.chain.send(&signed).await?;
-        self.world.chain.wait_for(&tx, 1, Limit::Polls(100)).await?;
-        Ok(tx)
     }
 }
 

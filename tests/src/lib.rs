@@ -3,6 +3,7 @@
 //!
 //! Scenarios are in `tests/tests`, one file per subject; `tests/run` runs everything.
 
+pub mod attempt;
 pub mod law;
 pub mod lease;
 pub mod multisig;
@@ -11,7 +12,7 @@ pub mod second_opinion;
 
 use anyhow::Context;
 use nunet::{accounts::Role, world::World};
-use nunet_chain::{BuildError, ChainError, Wallet, submit_plan};
+use nunet_chain::{BuildError, ChainError, Limit, Wallet, submit_plan};
 use nunet_contracts::{
     AgreementHash, Escrow, EscrowTerms, JobDatum, Leaf, MemberKey, Ntx, Signatures, TxPlan, Verdict,
     transactions::{escrow_output, lock},
@@ -80,6 +81,15 @@ pub fn signatures(world: &World, verdict: &Verdict, count: usize) -> Signatures 
     use ed25519_dalek::Signer;
     let keys = world.member_keys.iter().take(count);
     keys.map(|key| (MemberKey(key.verifying_key().to_bytes()), key.sign(&verdict.message()).to_bytes())).collect()
+}
+
+/// Places a plan that these wallets sign and the first pays for.
+pub async fn place_signed(world: &World, plan: &TxPlan, wallets: &[&Wallet]) -> anyhow::Result<TxId> {
+    let payer = wallets.first().context("nobody pays")?;
+    let signed = world.chain.balance(plan, payer).await?.sign_with(wallets).finish()?;
+    let tx = world.chain.send(&signed).await?;
+    world.chain.wait_for(&tx, 1, Limit::Polls(100)).await?;
+    Ok(tx)
 }
 
 /// What an address holds: lovelace and NTX.

@@ -2,6 +2,8 @@
 //! is refused by the validator where the same transaction without the flaw passes.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod shares;
+
 use nunet::{
     accounts::Role,
     world::{THRESHOLD, World},
