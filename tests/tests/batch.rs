@@ -18,7 +18,7 @@ use nunet_contracts::{
 };
 use nunet_ledger::{Address, Credential, Datum, KeyHash, Lovelace, OutPoint, PosixMs, TxOut, Value, hash::blake2b_224};
 use nunet_tests::{
-    LOCKS, holds, lock_all,
+    LOCKS, finish, holds, lock_all,
     rival::{Fate, RivalEndpoint},
     signatures, terms, verdict,
 };
@@ -126,7 +126,7 @@ async fn a_mix_of_verdicts_and_deadlines_closes_in_the_fewest_transactions() {
     assert_eq!(ntx_of(&world, &provider) + ntx_of(&world, &base), 110 * 3_000_000);
     assert_eq!(ntx_of(&world, &requester) - before, 16 * (PRICE - 4_000_000));
     assert_eq!(ntx_of(&world, &treasury), 126 * FEE, "no fee for the late");
-    world.stop().await;
+    finish(world).await;
 }
 
 /// A settlement of some escrows by a stranger, signed and not sent.
@@ -163,14 +163,14 @@ async fn a_rival_costs_only_a_rebuild() {
     assert_eq!(report.transactions.len(), 2);
     let first = report.closed[&escrows[LOCKS].outpoint];
     assert!(escrows[LOCKS..].iter().all(|escrow| report.closed[&escrow.outpoint] == first));
-    world.stop().await;
+    finish(world).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_transaction_that_is_lost_to_a_rival_gives_its_funds_back() {
     let (world, report, ..) = with_a_rival(Fate::Lost).await;
     assert_eq!(report.transactions.len(), 1);
-    world.stop().await;
+    finish(world).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -222,5 +222,5 @@ async fn what_cannot_be_closed_is_said_and_holds_nothing_up() {
     assert_eq!(report.left.len(), 5);
     let now = ntx_of(&world, &operator.enterprise_address()) + ntx_of(&world, &operator.address());
     assert_eq!(now, held, "nobody's promise is kept with our money");
-    world.stop().await;
+    finish(world).await;
 }

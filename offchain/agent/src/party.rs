@@ -10,7 +10,7 @@ use nunet_chain::{Chain, ChainError, Wallet, batch::Closings};
 use nunet_contracts::{
     Committee, Deployment, Ntx, Obstacle, PlanError, Protocol, Signatures, SignedVerdict, transactions::payout,
 };
-use nunet_ledger::{Address, KeyHash, Lovelace, OutPoint, TxId};
+use nunet_ledger::{Address, Credential, KeyHash, Lovelace, OutPoint, TxId};
 use nunet_market::{Agreement, PartyKey, SignedAgreement};
 use nunet_oracle::{
     Docket, Journal, JournalError, Judgement, RulingError, Rulings,
@@ -253,6 +253,13 @@ impl PartyConfig {
         }
         if agreement.committee != self.committee.id {
             return Err(format!("the agreement names committee {}, not {}", agreement.committee, self.committee.id));
+        }
+        // Those scripts run in every closing transaction, which would count as their consent to anything.
+        let ours = [protocol.stub().hash(), protocol.logic_hash()].map(Credential::Script);
+        for address in [&agreement.requester_address, &agreement.provider_address] {
+            if address.payment().is_some_and(|payment| ours.contains(&payment)) {
+                return Err(format!("{address} is the job validator itself; name an address of your own"));
+            }
         }
         agreement.check().map_err(|error| error.to_string())
     }

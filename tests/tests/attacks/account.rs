@@ -5,7 +5,7 @@ use nunet::{accounts::Role, world::World};
 use nunet_chain::check;
 use nunet_contracts::{Consents, Escrow, Mint, Spend, TxPlan, Withdrawal, data, transactions::agree};
 use nunet_ledger::{AssetId, Certificate, Datum, Lovelace, OutPoint, Script, TxOut, Value};
-use nunet_tests::{attempt::Attempt, verdict};
+use nunet_tests::{attempt::Attempt, finish, verdict};
 
 use crate::{
     craft::{account_of, address_of, edit_action, int, job, leaf, lock, put, register, settlement_of, withdrawal_of},
@@ -49,7 +49,7 @@ async fn nobody_deregisters_the_logic() {
     trial.breaks_attempt("StakeKeyRegisteredDELEG", "registered again", twice).await;
     // Escrows still settle.
     trial.passes().await;
-    world.stop().await;
+    finish(world).await;
 }
 
 /// Anybody can have rewards sent to the account, and the ledger wants a withdrawal of all of them. The devnet has no
@@ -74,7 +74,7 @@ async fn rewards_sent_to_the_logic_freeze_nothing() {
     let more = |plan: &mut TxPlan| plan.withdrawals[0].amount = Lovelace(1);
     trial.breaks("WithdrawalsNotInRewardsCERTS", "more than the account holds", more).await;
     trial.passes().await;
-    world.stop().await;
+    finish(world).await;
 }
 
 /// The stub opens where the logic runs, and for nothing else, whatever it is run for.
@@ -118,7 +118,7 @@ async fn the_stub_opens_nothing_without_the_logic() {
     let withdraws = |plan: &mut TxPlan| plan.withdrawals.push(withdrawal_of(protocol.stub()));
     trial.refused_by(logic, "it withdraws beside", withdraws).await;
     trial.passes().await;
-    world.stop().await;
+    finish(world).await;
 }
 
 /// A token of the stub's policy can be had by those who agree, who may mint anything. It is worth nothing: it opens no
@@ -155,7 +155,7 @@ async fn a_token_of_the_stub_is_worth_nothing() {
         })
         .await;
     trial.passes().await;
-    world.stop().await;
+    finish(world).await;
 }
 
 /// Logic, lease and committee do nothing but what they are for.
@@ -196,7 +196,7 @@ async fn no_script_runs_for_another_purpose() {
         assert_eq!(trial.refused_attempt("it guards an output", plan).await, logic.hash());
     }
     trial.passes().await;
-    world.stop().await;
+    finish(world).await;
 }
 
 /// An output at the address of a script, with some datum.

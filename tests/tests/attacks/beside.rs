@@ -12,6 +12,7 @@ use nunet_devnet::ntx_policy;
 use nunet_ledger::{Lovelace, NetworkMagic, OutPoint, PosixMs, TxOut, Value};
 use nunet_tests::{
     attempt::{Answer, Attempt},
+    finish,
     lease::{HOUR_MS, Leased, lease_terms, now},
     verdict,
 };
@@ -106,7 +107,7 @@ async fn nothing_else_happens_beside_a_way_out() {
     let trial = Trial::of(&world, refunded, &[operator]);
     stands_alone(&world, &trial, &foreign).await;
     trial.passes().await;
-    world.stop().await;
+    finish(world).await;
 }
 
 /// Where both agree, anything may happen beside, but not to an output of anybody else's.
@@ -139,7 +140,7 @@ async fn an_agreement_covers_only_escrows_of_those_who_agree() {
         trial.refused("one does not sign", |plan| without(plan, who.key_hash())).await;
     }
     trial.passes().await;
-    world.stop().await;
+    finish(world).await;
 }
 
 /// A lease and an escrow are both to pay the provider, who gets one output.
@@ -193,7 +194,7 @@ async fn one_output_does_not_pay_for_an_escrow_and_a_lease() {
     trial.passes().await;
     let trial = Trial::of(&world, closed, &signers);
     trial.passes().await;
-    world.stop().await;
+    finish(world).await;
 }
 
 /// More references move the committee's place.
@@ -253,7 +254,7 @@ async fn one_output_does_not_pay_for_two_escrows() {
         })
         .await;
     refunds.passes().await;
-    world.stop().await;
+    finish(world).await;
 }
 
 /// The logic spends nothing of its own: without an escrow it refuses, so that its withdrawal means nothing.
@@ -275,7 +276,7 @@ async fn the_logic_does_not_run_for_nothing() {
         })
         .await;
     trial.passes().await;
-    world.stop().await;
+    finish(world).await;
 }
 
 /// Two versions of the protocol stand beside each other on a network, and the scripts of both read the same outputs.
@@ -318,5 +319,5 @@ async fn one_output_does_not_pay_for_escrows_of_two_versions() {
     for plan in [old, new] {
         Trial::of(&world, plan, &[operator, requester]).passes().await;
     }
-    world.stop().await;
+    finish(world).await;
 }

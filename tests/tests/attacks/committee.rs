@@ -9,7 +9,7 @@ use nunet_contracts::{
 use nunet_ledger::{
     Address, AssetId, Credential, Datum, KeyHash, Lovelace, NetworkMagic, OutPoint, TxOut, Value, hash::blake2b_256,
 };
-use nunet_tests::verdict;
+use nunet_tests::{finish, verdict};
 use pallas_primitives::PlutusData;
 
 use crate::{
@@ -186,7 +186,7 @@ async fn only_good_committees_are_founded_and_each_once() {
     twice.spends.clear();
     let by = again.refused_attempt("minted twice from another input", twice).await;
     assert_eq!(by, protocol.committee().hash());
-    world.stop().await;
+    finish(world).await;
 }
 
 /// What members sign to replace their committee.
@@ -274,7 +274,7 @@ async fn only_its_members_rotate_a_committee_and_only_into_a_good_one() {
         })
         .await;
     trial.passes().await;
-    world.stop().await;
+    finish(world).await;
 }
 
 fn sign_as_newcomers(plan: &mut TxPlan, message: [u8; 32]) {
@@ -357,7 +357,7 @@ async fn only_the_committee_that_an_escrow_names_settles_it() {
         trial.refused("no such reference", |plan| edit_action(plan, |fields| fields[0] = int(place))).await;
     }
     trial.passes().await;
-    world.stop().await;
+    finish(world).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -405,5 +405,5 @@ async fn a_rotated_out_committee_settles_nothing() {
     let by = trial.refused_attempt("a rotation played again", back).await;
     assert_eq!(by, protocol.committee().hash());
     trial.passes().await;
-    world.stop().await;
+    finish(world).await;
 }

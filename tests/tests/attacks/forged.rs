@@ -9,7 +9,7 @@ use nunet_contracts::{
     transactions::{accept, redeem, refund},
 };
 use nunet_ledger::{Lovelace, PosixMs};
-use nunet_tests::verdict;
+use nunet_tests::{finish, verdict};
 
 use crate::{
     craft::{add, add_lovelace, int, job, leaf, lock_changed, set_field, settlement_of},
@@ -113,7 +113,7 @@ async fn no_settlement_takes_from_a_victim_by_a_forged_escrow() {
         last = Some(trial);
     }
     last.unwrap().passes().await;
-    world.stop().await;
+    finish(world).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -133,7 +133,7 @@ async fn no_accept_takes_from_a_victim_by_a_forged_escrow() {
         last = Some(trial);
     }
     last.unwrap().passes().await;
-    world.stop().await;
+    finish(world).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -156,7 +156,7 @@ async fn no_redemption_takes_from_a_victim_by_a_forged_escrow() {
         last = Some(trial);
     }
     last.unwrap().passes().await;
-    world.stop().await;
+    finish(world).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -177,7 +177,7 @@ async fn no_refund_takes_from_a_victim_by_a_forged_escrow() {
         last = Some(trial);
     }
     last.unwrap().passes().await;
-    world.stop().await;
+    finish(world).await;
 }
 
 /// What a forged escrow lacks, its batch does not pay: payouts follow the datum, so that whoever settles it has to add
@@ -198,5 +198,5 @@ async fn an_escrow_that_holds_less_than_it_says_takes_nothing_from_its_batch() {
         trial.refused(&attack, |plan| add(&mut plan.outputs[place], ntx, -999_999)).await;
     }
     trial.passes().await;
-    world.stop().await;
+    finish(world).await;
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use nunet::{accounts::Role, world::World};
 use nunet_contracts::{Consents, LeaseEvent, LeaseParty, Ntx, Rate, TxPlan, data};
 use nunet_ledger::{PosixMs, Slot, TxOut};
-use nunet_tests::lease::HOUR_MS;
+use nunet_tests::{finish, lease::HOUR_MS};
 use pallas_primitives::PlutusData;
 
 use crate::{
@@ -101,7 +101,7 @@ async fn a_claim_takes_whole_periods_that_have_passed() {
         })
         .await;
     stage.passes(trial).await;
-    world.stop().await;
+    finish(world).await;
 }
 
 /// A period is no whole number of slots, so that every claim leaves a part of one: it is not lost, nor paid twice.
@@ -133,7 +133,7 @@ async fn many_tiny_claims_take_what_one_claim_takes() {
         assert_eq!(stage.leased.lease.state.rent(), Ntx(rent.0 - 7 * periods), "after {seconds} s");
         assert_eq!(stage.leased.lease.datum().paid_until, PosixMs(start.0 + 1_700 * periods));
     }
-    world.stop().await;
+    finish(world).await;
 }
 
 fn fields_of(output: &TxOut) -> Vec<PlutusData> {
@@ -169,7 +169,7 @@ async fn a_top_up_is_the_lessees_and_no_dust() {
     trial.refused("a stranger adds", |plan| plan.required_signers.clear()).await;
     trial.refused("the lessor adds", |plan| plan.required_signers = [lessor.key_hash()].into()).await;
     stage.passes(trial).await;
-    world.stop().await;
+    finish(world).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -233,7 +233,7 @@ async fn a_lease_is_shortened_with_notice_and_never_into_the_past() {
             .await;
         stage.passes(trial).await;
     }
-    world.stop().await;
+    finish(world).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -251,5 +251,5 @@ async fn both_must_agree_about_a_lease() {
     }
     trial.refused("an argument that is none", |plan| plan.spends[0].redeemer = Some(int(5))).await;
     assert_eq!(stage.passes(trial).await, LeaseEvent::Agreed);
-    world.stop().await;
+    finish(world).await;
 }

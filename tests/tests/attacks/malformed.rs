@@ -8,7 +8,7 @@ use nunet_contracts::{
     transactions::{accept, agree, redeem, refund},
 };
 use nunet_ledger::{Datum, Lovelace, PosixMs, TxOut, Value, hash::blake2b_256};
-use nunet_tests::{attempt::Attempt, verdict};
+use nunet_tests::{attempt::Attempt, finish, verdict};
 use pallas_primitives::PlutusData;
 
 use crate::{
@@ -117,7 +117,7 @@ async fn no_damaged_escrow_is_settled() {
             settlement_of(&world, &verdict(&world, leaves).unwrap(), escrows)
         })
         .await;
-    world.stop().await;
+    finish(world).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -126,7 +126,7 @@ async fn no_damaged_escrow_is_accepted() {
     let wreck = Wreck::lock(&world, &[&DAMAGED, &UNPAYABLE, &UNFINISHED], bonded).await;
     let params = world.chain.params();
     wreck.stays(&world, |escrows| accept(&world.deployment, &params, escrows, &Consents::none()).unwrap()).await;
-    world.stop().await;
+    finish(world).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -140,7 +140,7 @@ async fn no_damaged_escrow_is_redeemed() {
             redeem(&world.deployment, &params, &declined, &Consents::none(), until).unwrap()
         })
         .await;
-    world.stop().await;
+    finish(world).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -155,7 +155,7 @@ async fn no_damaged_escrow_is_refunded() {
     world.devnet.advance(Duration::from_secs(601)).await.unwrap();
     let (params, slots) = (world.chain.params(), world.chain.slots());
     wreck.stays(&world, |escrows| refund(&world.deployment, &params, &slots, escrows).unwrap()).await;
-    world.stop().await;
+    finish(world).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -163,7 +163,7 @@ async fn no_damaged_escrow_is_agreed_about() {
     let world = World::start().await.unwrap();
     let wreck = Wreck::lock(&world, &[&DAMAGED], bonded).await;
     wreck.stays(&world, |escrows| agree(&world.deployment, escrows, vec![], &Consents::none()).unwrap()).await;
-    world.stop().await;
+    finish(world).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -191,7 +191,7 @@ async fn no_escrow_with_a_hashed_datum_leaves() {
         trial.refused_attempt(way_out, shown).await;
     }
     trial.passes().await;
-    world.stop().await;
+    finish(world).await;
 }
 
 fn hash(output: &mut TxOut) {
@@ -225,5 +225,5 @@ async fn dust_at_the_escrow_address_blocks_nobody() {
             .await;
     }
     trial.passes().await;
-    world.stop().await;
+    finish(world).await;
 }

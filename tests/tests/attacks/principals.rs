@@ -9,7 +9,7 @@ use nunet_contracts::{
 use nunet_ledger::{Address, Credential, KeyHash, Lovelace, Script, ScriptHash};
 use nunet_tests::{
     attempt::{Answer, Attempt},
-    holds,
+    finish, holds,
     multisig::Multisig,
     verdict,
 };
@@ -138,7 +138,7 @@ async fn a_key_a_multisig_and_a_dao_accept_together() {
     let refusing = requested_by(&world, [address_of(&no()), person(1), person(2)]).await.remove(0);
     let consents = Consents::none().with(dao_consent(no()));
     assembly.a_no_is_a_no(accepted(&[refusing], &consents)).await;
-    world.stop().await;
+    finish(world).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -164,7 +164,7 @@ async fn a_key_a_multisig_and_a_dao_redeem_together() {
     let refusing = provided_by(&world, [address_of(&no()), person(1), person(2)], |_| {}).await.remove(0);
     let consents = Consents::none().with(dao_consent(no()));
     assembly.a_no_is_a_no(declined(&[refusing], &consents)).await;
-    world.stop().await;
+    finish(world).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -190,7 +190,7 @@ async fn a_key_a_multisig_and_a_dao_agree_with_each_other() {
     let refusing = provided_by(&world, [address_of(&no()), person(1), person(2)], with_no).await.remove(0);
     let consents = Consents::none().with(dao_consent(no()));
     assembly.a_no_is_a_no(agreed(&[refusing], &consents)).await;
-    world.stop().await;
+    finish(world).await;
 }
 
 /// Whom no consent is asked of: scripts are paid as anybody is.
@@ -216,5 +216,5 @@ async fn a_verdict_pays_a_multisig_and_a_dao() {
     trial.refused("the multisig's payout for the DAO", |plan| plan.outputs[1].address = dao.clone()).await;
     trial.passes().await;
     assert_eq!((assembly.ntx_of(&many), assembly.ntx_of(&dao)), (3_600_000, 2_400_000));
-    world.stop().await;
+    finish(world).await;
 }

@@ -77,7 +77,7 @@ async fn every_payout_of_a_redemption_is_exact() {
         payouts::owes_its_lovelace(&trial, place).await;
     }
     trial.passes().await;
-    world.stop().await;
+    nunet_tests::finish(world).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -149,7 +149,7 @@ async fn a_voucher_counts_for_its_escrow_script_network_and_amount() {
         })
         .await;
     trial.passes().await;
-    world.stop().await;
+    nunet_tests::finish(world).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -191,7 +191,7 @@ async fn nothing_is_redeemed_late_or_at_any_time() {
     trial.breaks_attempt("OutsideValidityIntervalUTxO", "past the deadline", plan).await;
     let later = world.chain.tip().await.unwrap().slot;
     trial.refused("past the deadline, by a later bound", |plan| plan.valid_until = Some(Slot(later.0 + 60))).await;
-    world.stop().await;
+    nunet_tests::finish(world).await;
 }
 
 /// A provider with a bond cannot take it back, or leave, before the committee has spoken: neither by a voucher nor by
@@ -222,7 +222,7 @@ async fn a_bond_is_not_redeemed() {
     let batch = [(escrows[0].clone(), Voucher::DECLINE), (escrows[1].clone(), Voucher::DECLINE)];
     trial.refused_attempt("a bond in a batch", redemption(&world, &batch)).await;
     trial.passes().await;
-    world.stop().await;
+    nunet_tests::finish(world).await;
 }
 
 /// Voucher keys that are none.
@@ -259,5 +259,5 @@ async fn no_voucher_is_signed_by_a_key_that_is_none() {
     Trial::of(&world, redeemed(&escrows[1], Voucher::DECLINE), &signers).passes().await;
     let returned = nunet_tests::holds(&world.devnet, &world.accounts.ntx, &person(1));
     assert_eq!(returned.1, 3_500_000 + 5_500_000);
-    world.stop().await;
+    nunet_tests::finish(world).await;
 }

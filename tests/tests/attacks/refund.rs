@@ -89,7 +89,7 @@ async fn every_refund_is_exact_and_not_early() {
     }
     places_are_the_providers(&trial).await;
     trial.passes().await;
-    world.stop().await;
+    nunet_tests::finish(world).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -118,5 +118,5 @@ async fn every_accept_is_exact_and_wanted() {
         })
         .await;
     trial.passes().await;
-    world.stop().await;
+    nunet_tests::finish(world).await;
 }

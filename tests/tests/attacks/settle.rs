@@ -4,7 +4,7 @@ use ed25519_dalek::{Signer, SigningKey};
 use nunet::{accounts::Role, world::World};
 use nunet_contracts::{Escrow, JobDatum, Leaf, Ntx, TxPlan, Verdict, data, verdict::MAX_LEAVES};
 use nunet_ledger::{Lovelace, OutPoint, TxId, hash::blake2b_256};
-use nunet_tests::verdict;
+use nunet_tests::{finish, verdict};
 use pallas_primitives::PlutusData;
 
 use crate::{
@@ -85,7 +85,7 @@ async fn every_payout_of_a_settlement_is_exact() {
         payouts::owes_its_lovelace(&trial, place).await;
     }
     trial.passes().await;
-    world.stop().await;
+    finish(world).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -134,7 +134,7 @@ async fn every_item_of_a_settlement_is_as_signed_and_paid() {
         trial.refused(&attack, |plan| edit_action(plan, |fields| fields[PAYEES] = int(count))).await;
     }
     trial.passes().await;
-    world.stop().await;
+    finish(world).await;
 }
 
 /// More than there is, signed by the committee itself, so that somebody else's share would shrink by it: the requester's
@@ -168,7 +168,7 @@ async fn not_even_a_committee_pays_or_slashes_more_than_there_is() {
     add(&mut overslashed.outputs[1], ntx, -70_000);
     trial.refused_attempt("more than the bond is slashed", overslashed).await;
     trial.passes().await;
-    world.stop().await;
+    finish(world).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -211,7 +211,7 @@ async fn a_settlement_counts_each_member_once_and_nobody_else() {
         trial.refused("a way out that there is not", other).await;
     }
     trial.passes().await;
-    world.stop().await;
+    finish(world).await;
 }
 
 /// The most leaves that a verdict may have, and one more, all but one of which are skipped.
@@ -242,5 +242,5 @@ async fn a_verdict_has_256_leaves_at_most() {
         })
         .await;
     trial.passes().await;
-    world.stop().await;
+    finish(world).await;
 }

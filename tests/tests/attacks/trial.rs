@@ -5,7 +5,10 @@ use nunet::world::World;
 use nunet_chain::Wallet;
 use nunet_contracts::TxPlan;
 use nunet_ledger::{ScriptHash, TxId};
-use nunet_tests::attempt::{Answer, Attempt};
+use nunet_tests::{
+    attempt::{Answer, Attempt},
+    second_opinion::{Agreement, judge},
+};
 
 /// A good plan and who signs it.
 pub(crate) struct Trial<'a> {
@@ -41,7 +44,12 @@ impl<'a> Trial<'a> {
         let protocol = &self.world.deployment.protocol;
         let ours = [protocol.stub(), protocol.logic(), protocol.lease(), protocol.committee()].map(|s| s.hash());
         match self.answer(attack, attempt.into()).await {
-            Answer::Refused { by, .. } if ours.contains(&by) => by,
+            Answer::Refused { by, sent, .. } if ours.contains(&by) => {
+                let (params, slots) = (self.world.chain.params(), self.world.devnet.slots());
+                let second = judge(&sent.cbor, &sent.resolved, &params, &slots);
+                assert!(matches!(second, Ok(Agreement::Refused)), "{attack}: the evaluators disagree: {second:?}");
+                by
+            }
             other => panic!("{attack}: not refused by a validator of the protocol: {other:?}"),
         }
     }

@@ -10,7 +10,7 @@ use nunet_contracts::{
     voucher_message,
 };
 use nunet_ledger::{Address, Credential, KeyHash, Lovelace, TxId, TxOut, Value};
-use nunet_tests::{holds, lock_all, place_signed, signatures, terms, verdict};
+use nunet_tests::{finish, holds, lock_all, place_signed, signatures, terms, verdict};
 
 use super::{ENOUGH, closing_of};
 
@@ -109,7 +109,7 @@ async fn a_batch_settles_with_bonds_paid_in_full_in_part_and_not_at_all() {
             Closing::Settled { paid: Ntx(paid), slashed: Ntx(slashed), evidence: [7; 32], signatures: ENOUGH };
         assert_eq!(ending, expected);
     }
-    world.stop().await;
+    finish(world).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -140,7 +140,7 @@ async fn jobs_of_one_requester_return_in_one_output_and_no_fee_needs_no_treasury
     assert_eq!(outputs(&plan), [(person(4), 1)].into());
     world.place(&plan, world.accounts.wallet(Role::Operator)).await.unwrap();
     got(&world, &[(51, 13_000_000, 0), (4, 5_000_000, 1_500_000)]);
-    world.stop().await;
+    finish(world).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -186,7 +186,7 @@ async fn whoever_requests_and_provides_gets_both_shares_by_every_way_out() {
     let plan = refund(&world.deployment, &params, &world.chain.slots(), at(4)).unwrap();
     world.place(&plan, operator).await.unwrap();
     assert_eq!(has(), 16_500_000 + 5_500_000);
-    world.stop().await;
+    finish(world).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -224,7 +224,7 @@ async fn batches_are_accepted_and_agreed_about_by_all_of_their_people() {
     got(&world, &[(60, 123, 2_000_000)]);
     assert_eq!(endings(&world, &tx, &escrows), vec![Closing::Agreed; 2]);
     assert_eq!(treasury(&world), 0);
-    world.stop().await;
+    finish(world).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -258,7 +258,7 @@ async fn vouchers_of_a_batch_are_redeemed_and_jobs_declined_beside() {
     world.place(&plan, provider).await.unwrap();
     got(&world, &[(4, 5_500_000, 1_500_000)]);
     assert_eq!(treasury(&world), 0);
-    world.stop().await;
+    finish(world).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -274,5 +274,5 @@ async fn a_batch_is_refunded_with_its_bonds() {
     let tx = world.place(&plan, world.accounts.wallet(Role::Operator)).await.unwrap();
     got(&world, &[(51, 2_000_000, 2_600_000), (52, 0, 0), (1, 11_000_000, 3_000_000), (2, 5_500_000, 1_500_000)]);
     assert_eq!(endings(&world, &tx, &escrows), vec![Closing::Refunded; 3]);
-    world.stop().await;
+    finish(world).await;
 }

@@ -10,6 +10,7 @@ use nunet_contracts::{
 use nunet_ledger::{Address, Datum, Lovelace, PosixMs, TxOut, Value, hash::blake2b_256};
 use nunet_tests::{
     attempt::Attempt,
+    finish,
     lease::{HOUR_MS, lease_terms, now},
 };
 use pallas_primitives::PlutusData;
@@ -128,7 +129,7 @@ async fn no_lease_with_a_number_below_its_least_goes_its_ways() {
     }
     trial.passes().await;
     topped_up.passes().await;
-    world.stop().await;
+    finish(world).await;
 }
 
 /// By a negative sum withheld the lessor would take more than is due.
@@ -147,7 +148,7 @@ async fn no_claim_takes_what_was_withheld_below_nothing() {
     add(&mut greedy.outputs[0], &world.accounts.ntx, FORGED);
     trial.refused_attempt("less than nothing was withheld", greedy).await;
     trial.passes().await;
-    world.stop().await;
+    finish(world).await;
 }
 
 fn fields(output: &mut TxOut, change: impl FnOnce(&mut Vec<PlutusData>)) {
@@ -200,7 +201,7 @@ async fn no_lease_with_a_datum_that_is_none_goes_its_ways() {
     let agreed = Attempt { datum, ..plan(&world, &leases[1], agreed).await.into() };
     let answer = agreed.send(&world, &signers).await.unwrap();
     assert!(matches!(answer, nunet_tests::attempt::Answer::Taken(_)), "{answer:?}");
-    world.stop().await;
+    finish(world).await;
 }
 
 fn hash(output: &mut TxOut) {

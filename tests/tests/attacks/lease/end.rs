@@ -133,7 +133,7 @@ async fn a_fault_is_charged_once_as_signed_and_is_not_dodged() {
         trial.refused_attempt(attack, plan).await;
     }
     stage.passes(trial).await;
-    world.stop().await;
+    nunet_tests::finish(world).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -187,5 +187,5 @@ async fn a_lease_is_closed_late_enough_and_divided_exactly() {
     let event = stage.passes(trial).await;
     let LeaseEvent::Closed(shares) = event else { panic!("{event:?}") };
     assert_eq!(shares.lessor, Ntx(650_000));
-    world.stop().await;
+    nunet_tests::finish(world).await;
 }
