@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use nunet_mutants::{Campaign, Explained, Mutant, PROPERTY_SEED, Sources, Verdict, derive::derive, mutant};
 
 /// How many mutants are tried: with two workers, a minute in the dev profile.
-const SAMPLE: usize = 80;
+const SAMPLE: usize = 60;
 
 fn here(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
