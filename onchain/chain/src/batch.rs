@@ -209,7 +209,9 @@ impl<'a> Closings<'a> {
             Err(ChainError::Rejected { id, message }) => {
                 tracing::info!(%id, message, "somebody else spent an escrow, building again");
                 self.rebuilt += 1;
-                self.set_aside(members, tip, &message);
+                // The block after the refusal shows what the rival did, and not one that came before it.
+                let tip = self.chain.tip().await?;
+                self.set_aside(members, &tip, &message);
             }
             // Earlier batches changed the funds: what does not fit any more goes into another one.
             Err(ChainError::Build(error)) if error.exceeds_a_transaction() => {

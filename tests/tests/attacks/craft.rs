@@ -62,10 +62,28 @@ pub(crate) fn leaf(escrow: &Escrow, paid: u64, slashed: u64) -> Leaf {
     Leaf { escrow: escrow.outpoint, paid: Ntx(paid), slashed: Ntx(slashed) }
 }
 
-/// Settles these escrows by the signatures of enough members.
+/// Settles these escrows by the signatures of enough members, whatever they hold.
 pub(crate) fn settlement_of(world: &World, verdict: &Verdict, escrows: &[Escrow]) -> TxPlan {
     let signed = signatures(world, verdict, ENOUGH);
-    settle(&world.deployment, &world.chain.params(), &world.committee, verdict, &signed, escrows).unwrap()
+    let shown: Vec<Escrow> = escrows.iter().map(|escrow| taken_for_funded(world, escrow)).collect();
+    let mut plan =
+        settle(&world.deployment, &world.chain.params(), &world.committee, verdict, &signed, &shown).unwrap();
+    for spend in &mut plan.spends {
+        let escrow = escrows.iter().find(|escrow| escrow.outpoint == spend.outpoint);
+        spend.output = escrow.unwrap().output.clone();
+    }
+    plan
+}
+
+/// The escrow as if it held what its datum promises: the builder leaves others alone.
+fn taken_for_funded(world: &World, escrow: &Escrow) -> Escrow {
+    let mut shown = escrow.clone();
+    if shown.check_funds(&world.deployment.protocol).is_err() {
+        let owed = Lovelace(shown.datum.deposit.0 + shown.datum.carry.0);
+        let value = Value::lovelace_only(owed.max(shown.output.value.lovelace()));
+        shown.output.value = value.with(world.accounts.ntx.clone(), shown.datum.locked().unwrap().0).unwrap();
+    }
+    shown
 }
 
 /// An integer, also a negative one.
