@@ -165,7 +165,7 @@ impl<'a> Closings<'a> {
             self.set(escrow, State::Left(Obstacle::Refused(reason)));
         }
         for batch in batches {
-            self.submit(&planner, &batch, tip, until).await?;
+            self.submit(&planner, &batch, until).await?;
         }
         Ok(())
     }
@@ -190,7 +190,7 @@ impl<'a> Closings<'a> {
         })
     }
 
-    async fn submit(&mut self, planner: &Planner, batch: &Batch, tip: &Tip, until: Slot) -> Result<(), ChainError> {
+    async fn submit(&mut self, planner: &Planner, batch: &Batch, until: Slot) -> Result<(), ChainError> {
         let plan = match planner.plan_of(batch.way, &batch.escrows) {
             Ok(plan) => plan,
             Err(error) => {
