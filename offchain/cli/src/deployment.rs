@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use anyhow::Context;
 use nunet_chain::{AccountState, Chain, Limit, Wallet, submit_plan};
 use nunet_contracts::{
-    Committee, CommitteeDatum, CommitteeId, Deployment, Protocol, TxPlan,
+    Committee, CommitteeDatum, Deployment, Protocol, TxPlan,
     transactions::{create_committee, publish_scripts},
 };
 use nunet_ledger::{Lovelace, OutPoint, ScriptHash, TxId, TxOut};
@@ -130,13 +130,6 @@ pub async fn found_committee(
     let tx = place(chain, &plan, wallet).await.context("founding the committee")?;
     let outpoint = OutPoint { tx, index: 0 };
     Ok(Committee::read(protocol, outpoint, chain.unspent(&outpoint).await?)?)
-}
-
-/// The committee with this id, where it stands now.
-pub async fn find_committee(chain: &Chain, protocol: &Protocol, id: CommitteeId) -> anyhow::Result<Option<Committee>> {
-    let holders = chain.utxos_with(&protocol.committee_address(), &protocol.committee_nft(id)).await?;
-    let Some(utxo) = holders.into_iter().next() else { return Ok(None) };
-    Ok(Some(Committee::read(protocol, utxo.outpoint, utxo.output)?))
 }
 
 /// The oldest committee with exactly these members, threshold and treasury. Strangers' outputs at the committees'

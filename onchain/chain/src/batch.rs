@@ -16,7 +16,7 @@ mod planner;
 use std::collections::{BTreeMap, BTreeSet};
 
 use nunet_contracts::{
-    Committee, CommitteeId, Deployment, Escrow, Obstacle, SignedVerdict,
+    CommitteeId, Deployment, Escrow, Obstacle, SignedVerdict,
     batch::{Flaw, UsableVerdict, ways_out},
 };
 use nunet_ledger::{OutPoint, PosixMs, Slot, TxId};
@@ -319,21 +319,13 @@ impl<'a> Closings<'a> {
     /// Checks every verdict against its committee as it stands now: it may have been rotated.
     async fn check_verdicts(&self) -> Result<Vec<Result<UsableVerdict, Flaw>>, ChainError> {
         let ids: BTreeSet<CommitteeId> = self.verdicts.iter().map(|signed| signed.committee).collect();
+        let protocol = &self.deployment.protocol;
         let mut committees = BTreeMap::new();
         for id in ids {
-            if let Some(committee) = self.committee(id).await? {
+            if let Some(committee) = self.chain.committee(protocol, id).await? {
                 committees.insert(id, committee);
             }
         }
-        let protocol = &self.deployment.protocol;
         Ok(self.verdicts.iter().map(|signed| signed.check(protocol, committees.get(&signed.committee))).collect())
-    }
-
-    async fn committee(&self, id: CommitteeId) -> Result<Option<Committee>, ChainError> {
-        let protocol = &self.deployment.protocol;
-        let found = self.chain.utxos_with(&protocol.committee_address(), &protocol.committee_nft(id)).await?;
-        let committees =
-            found.into_iter().filter_map(|utxo| Committee::read(protocol, utxo.outpoint, utxo.output).ok());
-        Ok(committees.into_iter().find(|committee| committee.id == id))
     }
 }

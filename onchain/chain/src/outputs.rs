@@ -5,6 +5,7 @@ use std::{
     sync::PoisonError,
 };
 
+use nunet_contracts::{Committee, CommitteeId, Protocol};
 use nunet_ledger::{Address, AssetId, OutPoint, Script, ScriptHash, TxId, TxOut};
 use pallas_codec::minicbor::{Decoder, Encoder};
 
@@ -42,6 +43,15 @@ impl Chain {
     pub async fn scripts_at(&self, address: &Address, wanted: &BTreeSet<ScriptHash>) -> Result<Vec<Utxo>, ChainError> {
         let carries = |entry: &api::Output| entry.reference_script_hash.is_some_and(|hash| wanted.contains(&hash));
         self.list_utxos(&format!("addresses/{address}/utxos"), carries).await
+    }
+
+    /// The committee with this id, where it stands now. Strangers' outputs at the committees' address are none: only the
+    /// policy makes the NFT.
+    pub async fn committee(&self, protocol: &Protocol, id: CommitteeId) -> Result<Option<Committee>, ChainError> {
+        let holders = self.utxos_with(&protocol.committee_address(), &protocol.committee_nft(id)).await?;
+        let mut committees =
+            holders.into_iter().filter_map(|utxo| Committee::read(protocol, utxo.outpoint, utxo.output).ok());
+        Ok(committees.find(|committee| committee.id == id))
     }
 
     /// What the chain knows about an output.

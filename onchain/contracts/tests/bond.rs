@@ -199,7 +199,8 @@ fn the_agreed_lock_is_signed() {
 /// The provider's key may be a party elsewhere: an escrow in the same transaction would take its signature for consent.
 #[test]
 fn nothing_but_a_lock_is_signed() {
-    let more: [(fn(&mut TxBody), &str); 9] = [
+    type Addition = fn(&mut TxBody);
+    let more: [(Addition, &str); 9] = [
         (|body| body.required_signers = [key(PROVIDER)].into(), "required signers"),
         (
             |body| {

@@ -9,7 +9,7 @@ use nunet_ledger::{OutPoint, Script};
 use serde_json::{Value, json};
 
 use super::{NetworkArgs, Setting, committee_json, committee_text, connect, network_name};
-use crate::deployment::{Survey, dotted, find_committee, parse_committee};
+use crate::deployment::{Survey, dotted, parse_committee};
 
 /// What to show.
 #[derive(Debug, Args)]
@@ -66,7 +66,7 @@ impl OnChain {
         let survey = Survey::of(chain, protocol).await?;
         let (mut committees, mut missing) = (Vec::new(), Vec::new());
         for id in wanted {
-            match find_committee(chain, protocol, *id).await? {
+            match chain.committee(protocol, *id).await? {
                 Some(committee) => committees.push(committee),
                 None => missing.push(*id),
             }

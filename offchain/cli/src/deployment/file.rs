@@ -6,8 +6,6 @@ use nunet_contracts::{Committee, CommitteeId, Deployment, Protocol};
 use nunet_ledger::{AssetId, NetworkMagic, OutPoint, ScriptHash, TxOut};
 use serde_json::{Value, json};
 
-use super::find_committee;
-
 /// What a deployment file says. It is a list of places to look at: [`DeploymentFile::open`] reads them from the chain
 /// and checks each.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,7 +96,7 @@ impl DeploymentFile {
         let logic = read(chain, self.logic.1).await?;
         let lease = read(chain, self.lease.1).await?;
         let deployment = Deployment::new(protocol, stub, logic, lease)?;
-        let committee = find_committee(chain, &deployment.protocol, self.committee).await?;
+        let committee = chain.committee(&deployment.protocol, self.committee).await?;
         let committee = committee.with_context(|| format!("committee {} is not on this chain", self.committee))?;
         Ok((deployment, committee))
     }
