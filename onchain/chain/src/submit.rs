@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use nunet_contracts::TxPlan;
-use nunet_ledger::{OutPoint, Slot, TxId, TxOut, Value};
+use nunet_contracts::{BondFunds, Ntx, Protocol, TxPlan};
+use nunet_ledger::{Lovelace, OutPoint, Slot, TxId, TxOut, Value};
 
 use crate::{
-    build::{balance, cover},
+    build::{BuildError, balance, cover},
     chain::{AccountState, Chain, OutputState, Tip, Utxo},
     error::ChainError,
     signed::{Signed, Unsigned, check},
@@ -57,7 +57,7 @@ impl Chain {
     /// Sets aside outputs of a wallet that hold this value, for a transaction that somebody else builds and sends: nothing
     /// else spends them before the slot `until`. They are confirmed, so that the other side can look them up, and what they
     /// hold beyond the value suffices for an output at the wallet's base address.
-    pub async fn set_aside(&self, value: &Value, wallet: &Wallet, until: Slot) -> Result<Vec<Utxo>, ChainError> {
+    async fn set_aside(&self, value: &Value, wallet: &Wallet, until: Slot) -> Result<Vec<Utxo>, ChainError> {
         let _paying = self.pay().await;
         let addresses = [wallet.address(), wallet.enterprise_address()];
         let mut confirmed = BTreeSet::new();
@@ -69,6 +69,22 @@ impl Chain {
         let selected = cover(value, &funds, &wallet.address(), &self.params())?;
         self.hold(selected.iter().map(|utxo| utxo.outpoint), until);
         Ok(selected)
+    }
+
+    /// Sets aside what pays a bond and its carry, with the wallet's base address for what is left.
+    pub async fn set_bond_aside(
+        &self,
+        protocol: &Protocol,
+        bond: Ntx,
+        carry: Lovelace,
+        wallet: &Wallet,
+        until: Slot,
+    ) -> Result<BondFunds, ChainError> {
+        let value = Value::lovelace_only(carry).with(protocol.ntx().clone(), bond.0);
+        let value = value.ok_or_else(|| BuildError::Overflow("the bond".into()))?;
+        let inputs = self.set_aside(&value, wallet, until).await?;
+        let inputs = inputs.into_iter().map(|utxo| (utxo.outpoint, utxo.output)).collect();
+        Ok(BondFunds { inputs, change: wallet.address() })
     }
 
     /// Keeps outputs from being spent by anything else before the slot `until`.

@@ -7,7 +7,7 @@ use nunet_contracts::{
     AgreementHash, BondFunds,
     transactions::{check_bonded_lock, lock_with_bond, others_inputs},
 };
-use nunet_ledger::{OutPoint, PosixMs, TxOut, Value, received::ReceivedTx};
+use nunet_ledger::{OutPoint, PosixMs, TxOut, received::ReceivedTx};
 use nunet_market::Agreement;
 use nunet_oracle::Kind;
 use nunet_p2p::{Caller, Refusal};
@@ -35,20 +35,17 @@ impl Shared {
             return Ok(None);
         }
         let chain = &self.party.chain;
-        let value = Value::lovelace_only(agreement.carry);
-        let value = value.with(self.party.protocol().ntx().clone(), agreement.bond.0);
-        let value = value.ok_or_else(|| Refusal::rejected("the bond is out of range"))?;
         let until = chain.slots().at(agreement.lock_by);
-        let inputs = chain.set_aside(&value, &self.party.wallet, until).await.map_err(|error| match error {
+        let (protocol, wallet) = (self.party.protocol(), &self.party.wallet);
+        let funds = chain.set_bond_aside(protocol, agreement.bond, agreement.carry, wallet, until).await;
+        let funds = funds.map_err(|error| match error {
             ChainError::Build(BuildError::NotEnoughFunds { .. }) => {
                 Refusal::busy("what this provider has for bonds is in use; ask again later")
             }
             error => Refusal::failed(error.to_string()),
         })?;
-        let inputs = inputs.into_iter().map(|utxo| (utxo.outpoint, utxo.output)).collect();
-        let funds = BondFunds { inputs, change: self.party.wallet.address() };
         // What would be refused later is better refused now.
-        match lock_with_bond(self.party.protocol(), &chain.params(), &agreement.escrow_terms(), &funds, until) {
+        match lock_with_bond(protocol, &chain.params(), &agreement.escrow_terms(), &funds, until) {
             Ok(_) => Ok(Some(funds)),
             Err(error) => {
                 self.free_bond(Some(&funds));

@@ -13,7 +13,7 @@ use ed25519_dalek::{Signer, SigningKey};
 use nunet_chain::{Signed, Unsigned, Wallet};
 use nunet_contracts::{BondFunds, MemberKey, Ntx, Signatures, TxPlan, transactions::publish_scripts};
 use nunet_devnet::Applied;
-use nunet_ledger::{Lovelace, PosixMs, ProtocolParameters, Slot, TxId, Value};
+use nunet_ledger::{Lovelace, PosixMs, ProtocolParameters, Slot, TxId};
 
 pub(super) use self::escrows::{Batch, Outcome, Parties, Payment};
 use super::row::Row;
@@ -123,12 +123,8 @@ impl<'a> Bench<'a> {
 
     /// What a role pays a bond and its carry with.
     pub(super) async fn bond_funds(&self, role: Role, bond: Ntx, carry: Lovelace) -> anyhow::Result<BondFunds> {
-        let wallet = self.wallet(role);
-        let value = Value::lovelace_only(carry).with(self.world.deployment.protocol.ntx().clone(), bond.0);
-        let value = value.context("a bond of more than 64 bits")?;
-        let inputs = self.world.chain.set_aside(&value, wallet, OPEN_UNTIL).await?;
-        let inputs = inputs.into_iter().map(|utxo| (utxo.outpoint, utxo.output)).collect();
-        Ok(BondFunds { inputs, change: wallet.address() })
+        let (protocol, wallet) = (&self.world.deployment.protocol, self.wallet(role));
+        Ok(self.world.chain.set_bond_aside(protocol, bond, carry, wallet, OPEN_UNTIL).await?)
     }
 
     async fn measure_part(&mut self, subject: Subject<'_>, plan: &TxPlan, signers: &[Role]) -> anyhow::Result<Signed> {
