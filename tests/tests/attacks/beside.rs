@@ -19,8 +19,8 @@ use nunet_tests::{
 
 use crate::{
     craft::{
-        add, add_lovelace, address_of, edit, edit_action, int, job, leaf, lock, mint_foreign, person, put, register,
-        set_datum, settlement_of, spend_foreign, withdrawal_of, without, yes,
+        add, add_lovelace, address_of, edit, edit_action, int, job, job_of_wallets, leaf, lock, mint_foreign, person,
+        put, register, set_datum, settlement_of, spend_foreign, withdrawal_of, without, yes,
     },
     trial::Trial,
 };
@@ -58,14 +58,7 @@ async fn stands_alone(world: &World, trial: &Trial<'_>, foreign: &[(OutPoint, Tx
 
 /// An escrow between wallets.
 async fn lock_one(world: &World, change: impl FnOnce(&mut JobDatum)) -> Escrow {
-    let [requester, provider] =
-        [Role::Requester, Role::Provider].map(|role| world.accounts.wallet(role).enterprise_address());
-    let terms = job(world, 1, |datum| {
-        datum.requester = requester;
-        datum.provider = provider;
-        change(datum);
-    })
-    .await;
+    let terms = job_of_wallets(world, change).await;
     lock(world, &[terms]).await.remove(0)
 }
 

@@ -57,6 +57,18 @@ pub(crate) async fn job(world: &World, seed: u8, change: impl FnOnce(&mut JobDat
     terms
 }
 
+/// Terms of a job between the wallets of requester and provider.
+pub(crate) async fn job_of_wallets(world: &World, change: impl FnOnce(&mut JobDatum)) -> EscrowTerms {
+    let [requester, provider] =
+        [Role::Requester, Role::Provider].map(|role| world.accounts.wallet(role).enterprise_address());
+    job(world, 1, |datum| {
+        datum.requester = requester;
+        datum.provider = provider;
+        change(datum);
+    })
+    .await
+}
+
 /// What a verdict says of an escrow.
 pub(crate) fn leaf(escrow: &Escrow, paid: u64, slashed: u64) -> Leaf {
     Leaf { escrow: escrow.outpoint, paid: Ntx(paid), slashed: Ntx(slashed) }

@@ -13,7 +13,8 @@ use pallas_primitives::PlutusData;
 
 use crate::{
     craft::{
-        Damage, Junk, add, datum_of, edit, int, job, leaf, lock_changed, put, set_datum, set_field, settlement_of,
+        Damage, Junk, add, datum_of, edit, int, job, job_of_wallets, leaf, lock_changed, put, set_datum, set_field,
+        settlement_of,
     },
     trial::Trial,
 };
@@ -68,14 +69,7 @@ struct Wreck {
 impl Wreck {
     async fn lock(world: &World, damages: &[&[(&'static str, Damage)]], change: impl FnOnce(&mut JobDatum)) -> Self {
         let damages = damages.concat();
-        let [requester, provider] =
-            [Role::Requester, Role::Provider].map(|role| world.accounts.wallet(role).enterprise_address());
-        let terms = job(world, 1, |datum| {
-            datum.requester = requester;
-            datum.provider = provider;
-            change(datum);
-        })
-        .await;
+        let terms = job_of_wallets(world, change).await;
         let mut locked = lock_changed(world, &vec![terms; 2 + damages.len()], |outputs| {
             for (output, (_, damage)) in outputs[2..].iter_mut().zip(&damages) {
                 damage(output);
