@@ -18,14 +18,31 @@ fn a_payment_moves_outputs() {
     assert_eq!(effects.consumed, [outpoint(1)]);
     assert_eq!(effects.fee, Lovelace(2 * ADA));
     let mut after = state();
-    after.apply(effects.clone());
+    let undo = after.apply(effects.clone());
     assert!(!after.utxo.contains_key(&outpoint(1)));
     let [(made, output)] = &effects.produced[..] else { panic!("one output") };
     assert_eq!(after.utxo.get(made), Some(output));
     assert_eq!((made.tx, made.index), (effects.id, 0));
     assert_eq!(after.fees, Lovelace(2 * ADA));
-    // What is spent cannot be spent again.
+    // What is spent cannot be spent again, and what is taken back can.
     refused(Draft::payment().check_on(&after), "BadInputsUTxO");
+    after.revert(undo);
+    assert_eq!(after.utxo, state().utxo);
+    assert_eq!(Draft::payment().check_on(&after).unwrap(), effects);
+}
+
+#[test]
+fn what_was_valid_once_is_held_to_the_rules_of_the_moment_only() {
+    let mut draft = Draft::payment();
+    draft.tx.body.valid_until = Some(Slot(NOW.0 + 10));
+    let effects = draft.check().unwrap();
+    // Its signature is not looked at again; its inputs and the slot are.
+    draft.signers.clear();
+    assert_eq!(state().revalidate(&draft.bytes(), NOW).unwrap().consumed, effects.consumed);
+    refused(state().revalidate(&draft.bytes(), Slot(NOW.0 + 10)), "OutsideValidityIntervalUTxO");
+    let mut after = state();
+    after.apply(effects);
+    refused(after.revalidate(&draft.bytes(), NOW), "BadInputsUTxO");
 }
 
 #[test]
@@ -424,9 +441,11 @@ fn registration_takes_a_deposit_and_no_witness() {
     let expected = Account { deposit: Lovelace(2 * ADA), ..Account::default() };
     assert_eq!(effects.accounts, [(credential, Some(expected))]);
     let mut after = state();
-    after.apply(effects);
+    let undo = after.apply(effects);
     after.utxo.insert(outpoint(1), TxOut::new(address(1), ada(100)));
     refused(draft.check_on(&after), "StakeKeyRegisteredDELEG");
+    after.revert(undo);
+    assert!(!after.accounts.contains_key(&credential));
 }
 
 #[test]
