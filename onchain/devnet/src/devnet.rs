@@ -141,6 +141,11 @@ impl Devnet {
         format!("http://{}/api/v0", self.address)
     }
 
+    /// The API as a service, for embedding it in another server.
+    pub fn router(&self) -> axum::Router {
+        http::router(self.node.clone())
+    }
+
     /// Every unspent output of confirmed transactions, in the order of outpoints.
     pub fn snapshot(&self) -> Vec<(OutPoint, TxOut)> {
         self.node.history().unspent().into_iter().collect()
