@@ -2,13 +2,16 @@
 //! devnet's own `POST /devnet/advance`.
 
 mod accounts;
+mod additional;
 mod addresses;
 mod answer;
 mod assets;
 mod blocks;
 mod body;
+mod evaluate;
 mod native;
 mod network;
+mod ogmios;
 mod page;
 mod scripts;
 mod submit;
@@ -68,7 +71,8 @@ pub(crate) fn router(node: Arc<Node>) -> Router {
         .route("/assets/{asset}/addresses", get(assets::addresses))
         .route("/mempool", get(submit::mempool))
         .route("/tx/submit", post(submit::submit))
-        .route("/utils/txs/evaluate", post(submit::evaluate))
+        .route("/utils/txs/evaluate", post(evaluate::evaluate))
+        .route("/utils/txs/evaluate/utxos", post(evaluate::evaluate_with))
         .route("/devnet/advance", post(submit::advance));
     Router::new()
         .nest("/api/v0", api.clone())
