@@ -22,6 +22,7 @@ mod devnet;
 mod genesis;
 mod history;
 mod http;
+pub mod judge;
 mod server;
 
 pub use chain::{Applied, Block, Chain, MEMPOOL_BLOCKS, SLOT_LENGTH_MS, SubmitError, Tip};

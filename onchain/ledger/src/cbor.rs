@@ -164,6 +164,12 @@ impl<'a> Reader<'a> {
         self.take(length)
     }
 
+    /// A text in one piece.
+    pub(crate) fn text_in_one_piece(&mut self) -> Result<&'a str, CborError> {
+        let length = self.expect(Major::Text, "a text")?.ok_or_else(|| self.error("a text in one piece"))?;
+        self.text(length)
+    }
+
     /// A byte string of a fixed width.
     pub(crate) fn fixed<const N: usize>(&mut self, expected: &'static str) -> Result<[u8; N], CborError> {
         let error = self.error(expected);
@@ -257,7 +263,9 @@ impl<'a> Reader<'a> {
                 (Major::Bytes, Some(length)) => {
                     self.take(length)?;
                 }
-                (Major::Text, Some(length)) => self.text(length)?,
+                (Major::Text, Some(length)) => {
+                    self.text(length)?;
+                }
                 (Major::Bytes | Major::Text, None) => self.chunks(head.major, usize::MAX)?,
                 (Major::Array, length) => open.push(length),
                 (Major::Map, Some(pairs)) => {
@@ -287,9 +295,9 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn text(&mut self, length: u64) -> Result<(), CborError> {
+    fn text(&mut self, length: u64) -> Result<&'a str, CborError> {
         let error = self.error("text in UTF-8");
-        std::str::from_utf8(self.take(length)?).map(|_| ()).map_err(|_| error)
+        std::str::from_utf8(self.take(length)?).map_err(|_| error)
     }
 }
 

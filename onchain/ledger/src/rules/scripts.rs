@@ -9,7 +9,7 @@ use crate::{
     hash::blake2b_224,
     integrity::{Language, script_data_hash_of_bytes},
     native::{NativeContext, evaluate_native},
-    received::{ReceivedCertificate, ReceivedTx},
+    received::ReceivedTx,
     rules::{Case, LedgerError},
     stack::StackError,
     transaction::{Datum, Purpose, Script, TxOut},
@@ -92,16 +92,6 @@ fn script(credential: Option<Credential>) -> Option<ScriptHash> {
     match credential {
         Some(Credential::Script(hash)) => Some(hash),
         _ => None,
-    }
-}
-
-impl ReceivedCertificate {
-    /// Whose witness the certificate needs: registering without stating the deposit needs none.
-    pub(super) fn witness(&self) -> Option<Credential> {
-        match self {
-            Self::Register { credential, deposit: Some(_) } | Self::Deregister { credential, .. } => Some(*credential),
-            Self::Register { deposit: None, .. } | Self::Other { .. } => None,
-        }
     }
 }
 
