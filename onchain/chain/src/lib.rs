@@ -24,7 +24,7 @@ mod signed;
 mod submit;
 mod transport;
 mod wait;
-mod wallet;
+pub mod wallet;
 
 pub use build::{BuildError, RefusedDraft, Shortage, balance};
 pub use chain::{AccountState, BlockHash, Chain, Confirmation, Outcome, OutputState, Tip, Utxo};
