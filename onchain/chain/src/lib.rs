@@ -29,7 +29,7 @@ pub mod wallet;
 pub use build::{BuildError, RefusedDraft, Shortage, balance};
 pub use chain::{AccountState, BlockHash, Chain, Confirmation, Outcome, OutputState, Tip, Utxo};
 pub use error::ChainError;
-pub use signed::{CheckError, Signed, Unsigned, check};
+pub use signed::{CheckError, FileError, MAX_FILE, Proof, Resolved, Signed, Unsigned, check};
 pub use submit::submit_plan;
 pub use wait::Limit;
 pub use wallet::{Wallet, WalletError};
