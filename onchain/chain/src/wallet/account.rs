@@ -146,9 +146,19 @@ impl Account {
         known.get(hash).copied()
     }
 
-    /// Whether one of the account's keys controls an address.
-    pub fn owns(&self, address: &Address) -> bool {
+    /// Whether a key of the account controls an address, whatever its stake part is.
+    pub fn controls(&self, address: &Address) -> bool {
         matches!(address.payment(), Some(Credential::Key(hash)) if self.path_of(&hash).is_some())
+    }
+
+    /// Whether an address is one of the account's own forms, at which its wallet looks for money.
+    pub fn owns(&self, address: &Address) -> bool {
+        let Some(Credential::Key(hash)) = address.payment() else { return false };
+        match self.path_of(&hash) {
+            Some(KeyPath::PAYMENT) if *address == self.enterprise_address() => true,
+            Some(path) => path.role != Role::Stake && *address == self.address(path),
+            None => false,
+        }
     }
 }
 
@@ -197,9 +207,29 @@ mod tests {
         assert_eq!(account.path_of(&account.key_hash(last)), Some(last));
         let beyond = KeyPath::new(Role::External, LOOKAHEAD).unwrap();
         assert_eq!(account.path_of(&account.key_hash(beyond)), None);
-        assert!(account.owns(&account.address(last)) && !account.owns(&account.address(beyond)));
+        assert!(account.controls(&account.address(last)) && !account.controls(&account.address(beyond)));
         assert_eq!(KeyPath::new(Role::External, HARDENED), None);
         assert_eq!(last.to_string(), "1/499");
+    }
+
+    #[test]
+    fn only_addresses_that_the_wallet_looks_at_are_its_own() {
+        let wallet = Wallet::from_mnemonic(TEST_WALK, 0, 0).unwrap();
+        let account = wallet.account();
+        let change = KeyPath::new(Role::Internal, 3).unwrap();
+        for address in [wallet.address(), wallet.enterprise_address(), account.address(change)] {
+            assert!(account.owns(&address) && account.controls(&address));
+        }
+        let payment = Credential::Key(account.key_hash(change));
+        let foreign = Credential::Key(KeyHash([1; 28]));
+        for address in
+            [Address::new(0, payment, None), Address::new(0, payment, Some(foreign)), Address::new(1, payment, None)]
+        {
+            assert!(!account.owns(&address) && account.controls(&address));
+        }
+        let stake_pays = Address::new(0, Credential::Key(wallet.stake_key_hash()), None);
+        assert!(!account.owns(&stake_pays) && account.controls(&stake_pays));
+        assert!(!account.controls(&Address::new(0, foreign, Some(Credential::Key(wallet.stake_key_hash())))));
     }
 
     proptest! {
