@@ -26,6 +26,7 @@ use nunet_ledger::{
 };
 
 pub use self::error::{BuildError, RefusedDraft, Shortage};
+pub(crate) use self::scripts::signer_of;
 use self::{
     scripts::{Scripts, Subject},
     select::Funds,
@@ -189,7 +190,9 @@ impl Builder<'_> {
             resolved.extend(collateral.into_iter().map(|utxo| (utxo.outpoint, utxo.output.clone())));
         }
         self.scripts.add_signers(&mut signers);
-        let witnesses = Witnesses { vkeys: Vec::new(), scripts: plan.scripts.clone(), redeemers };
+        // One order, so that the same transaction always has the same bytes.
+        let scripts: BTreeMap<_, _> = plan.scripts.iter().map(|script| (script.hash(), script.clone())).collect();
+        let witnesses = Witnesses { vkeys: Vec::new(), scripts: scripts.into_values().collect(), redeemers };
         Ok(Draft { tx: Transaction { body, witnesses }, signers, resolved })
     }
 

@@ -302,9 +302,14 @@ fn poll_interval(genesis: &api::Genesis) -> Duration {
 
 /// The id of a transaction: the hash of its body's bytes as they stand.
 pub(crate) fn transaction_id(tx: &[u8]) -> Option<TxId> {
+    transaction_body(tx).map(|body| TxId(blake2b_256(body)))
+}
+
+/// The bytes of a transaction's body.
+pub(crate) fn transaction_body(tx: &[u8]) -> Option<&[u8]> {
     let mut decoder = Decoder::new(tx);
     decoder.array().ok()?;
     let start = decoder.position();
     decoder.skip().ok()?;
-    Some(TxId(blake2b_256(tx.get(start..decoder.position())?)))
+    tx.get(start..decoder.position())
 }

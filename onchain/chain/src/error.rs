@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use nunet_ledger::{OutPoint, TxId};
 
-use crate::{build::BuildError, signed::CheckError};
+use crate::{
+    build::BuildError,
+    signed::{CheckError, FileError},
+};
 
 /// Why the chain did not answer, or did not take a transaction.
 #[derive(Debug, thiserror::Error)]
@@ -86,6 +89,9 @@ pub enum ChainError {
     /// The plan cannot be paid for, or its scripts fail.
     #[error(transparent)]
     Build(#[from] BuildError),
+    /// A transaction and the outputs behind it do not fit together.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The finished transaction breaks a ledger rule; it was not sent.
     #[error(transparent)]
     Check(#[from] CheckError),

@@ -22,14 +22,16 @@ mod outputs;
 mod pending;
 mod signed;
 mod submit;
+pub mod summary;
 mod transport;
 mod wait;
-mod wallet;
+pub mod wallet;
 
 pub use build::{BuildError, RefusedDraft, Shortage, balance};
 pub use chain::{AccountState, BlockHash, Chain, Confirmation, Outcome, OutputState, Tip, Utxo};
 pub use error::ChainError;
-pub use signed::{CheckError, Signed, Unsigned, check};
+pub use signed::{CheckError, FileError, MAX_FILE, Proof, Resolved, Signed, Unsigned, check};
 pub use submit::submit_plan;
+pub use summary::Summary;
 pub use wait::Limit;
 pub use wallet::{Wallet, WalletError};

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use nunet_ledger::{Address, OutPoint, Slot, TxId};
 
-use crate::chain::Utxo;
+use crate::{chain::Utxo, signed::Signed};
 
 /// How long a transaction without an end of validity is counted on, in slots. One that is not in a block by then was
 /// dropped by the mempool.
@@ -23,22 +23,22 @@ pub(crate) struct Pending {
 struct Unconfirmed {
     consumed: BTreeSet<OutPoint>,
     produced: Vec<Utxo>,
+    cbor: Vec<u8>,
     /// From this slot on it no longer counts.
     end: Slot,
 }
 
 impl Pending {
     /// Remembers a transaction that was just accepted at slot `now`.
-    pub(crate) fn add(
-        &mut self,
-        id: TxId,
-        consumed: BTreeSet<OutPoint>,
-        produced: Vec<Utxo>,
-        valid_until: Option<Slot>,
-        now: Slot,
-    ) {
-        let end = valid_until.unwrap_or(Slot(now.0.saturating_add(PATIENCE)));
-        self.txs.insert(id, Unconfirmed { consumed, produced, end });
+    pub(crate) fn add(&mut self, signed: &Signed, now: Slot) {
+        let end = signed.tx.body.valid_until.unwrap_or(Slot(now.0.saturating_add(PATIENCE)));
+        let (consumed, produced, cbor) = (signed.consumed().clone(), signed.produced(), signed.cbor.clone());
+        self.txs.insert(signed.id, Unconfirmed { consumed, produced, cbor, end });
+    }
+
+    /// The bytes of a transaction that is waited for.
+    pub(crate) fn transaction(&self, id: &TxId) -> Option<Vec<u8>> {
+        self.txs.get(id).map(|tx| tx.cbor.clone())
     }
 
     /// Keeps outputs for a transaction that somebody else sends, up to the slot `until`.
@@ -115,7 +115,9 @@ mod tests {
 
     fn spend(pending: &mut Pending, id: u8, consumed: &[OutPoint], until: Option<u64>) {
         let consumed = consumed.iter().copied().collect();
-        pending.add(TxId([id; 32]), consumed, vec![utxo(id, 0)], until.map(Slot), Slot(100));
+        let end = Slot(until.unwrap_or(100 + PATIENCE));
+        let unconfirmed = Unconfirmed { consumed, produced: vec![utxo(id, 0)], cbor: Vec::new(), end };
+        pending.txs.insert(TxId([id; 32]), unconfirmed);
     }
 
     fn outpoints(pending: &Pending, confirmed: &[Utxo]) -> Vec<OutPoint> {

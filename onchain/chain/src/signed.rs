@@ -1,6 +1,10 @@
 //! A balanced transaction on its way to the chain: collecting signatures, then checked by the ledger's rules before
 //! anything is sent.
 
+mod decode;
+mod file;
+mod parents;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use nunet_ledger::{
@@ -12,6 +16,10 @@ use nunet_ledger::{
 };
 use pallas_crypto::key::ed25519::{PublicKey, Signature};
 
+pub use self::{
+    file::{FileError, MAX_FILE},
+    parents::{Proof, Resolved},
+};
 use crate::{
     build::{BuildError, signed_size},
     chain::Utxo,
@@ -25,6 +33,8 @@ pub struct Unsigned {
     id: TxId,
     signers: BTreeSet<KeyHash>,
     resolved: BTreeMap<OutPoint, TxOut>,
+    /// Whole transactions that made some of these, by their ids.
+    parents: BTreeMap<TxId, Vec<u8>>,
     magic: NetworkMagic,
 }
 
@@ -59,7 +69,7 @@ impl Unsigned {
         magic: NetworkMagic,
     ) -> Self {
         let id = tx.id();
-        Self { tx, id, signers, resolved, magic }
+        Self { tx, id, signers, resolved, parents: BTreeMap::new(), magic }
     }
 
     /// The id, which is what everybody signs.
@@ -75,6 +85,20 @@ impl Unsigned {
     /// The keys that have to sign.
     pub fn signers(&self) -> &BTreeSet<KeyHash> {
         &self.signers
+    }
+
+    /// The network that it is for.
+    pub fn magic(&self) -> NetworkMagic {
+        self.magic
+    }
+
+    /// Everything that the transaction spends, reads or puts up as collateral, and why that is believed.
+    pub fn resolved(&self) -> impl Iterator<Item = Resolved<'_>> {
+        self.resolved.iter().map(|(outpoint, output)| Resolved {
+            outpoint: *outpoint,
+            output,
+            proof: if self.parents.contains_key(&outpoint.tx) { Proof::Parent } else { Proof::Claimed },
+        })
     }
 
     /// The network fee.
@@ -116,6 +140,14 @@ impl Unsigned {
             self.tx.witnesses.vkeys.push(witness);
         }
         Ok(())
+    }
+
+    /// Takes over the signatures that a copy of this transaction has, as each of several signers returns one.
+    pub fn merge(&mut self, other: &Self) -> Result<(), BuildError> {
+        if other.id != self.id {
+            return Err(BuildError::OtherTransaction { expected: self.id, found: other.id });
+        }
+        other.tx.witnesses.vkeys.iter().try_for_each(|witness| self.add_witness(*witness))
     }
 
     /// The keys whose signatures are still missing.

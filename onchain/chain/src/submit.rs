@@ -20,8 +20,7 @@ impl Chain {
         let tip = self.tip().await?;
         check(signed, &self.params(), &self.slots(), next_slot(&tip))?;
         let id = self.submit(&signed.cbor).await?;
-        let produced = signed.produced();
-        self.pending().add(id, signed.consumed().clone(), produced, signed.tx.body.valid_until, tip.slot);
+        self.pending().add(signed, tip.slot);
         Ok(id)
     }
 
@@ -39,6 +38,24 @@ impl Chain {
             Ok(result) => Ok(result?),
             Err(panic) => Err(ChainError::Aborted(panic.to_string())),
         }
+    }
+
+    /// Adds the transactions that made what an unsigned one uses, so that whoever signs it elsewhere need not believe its
+    /// amounts. Those that the endpoint does not show are left out; [`Unsigned::resolved`] tells what stays unproven.
+    pub async fn add_parents(&self, unsigned: &mut Unsigned) -> Result<(), ChainError> {
+        let made_by: BTreeSet<TxId> = unsigned.resolved().map(|resolved| resolved.outpoint.tx).collect();
+        for id in made_by {
+            let ours = self.pending().transaction(&id);
+            let parent = match ours {
+                Some(cbor) => Some(cbor),
+                None => self.transaction_cbor(&id).await?,
+            };
+            match parent {
+                Some(parent) => unsigned.add_parent(parent)?,
+                None => tracing::warn!(%id, "the endpoint does not show this transaction: its outputs stay unproven"),
+            }
+        }
+        Ok(())
     }
 
     /// The plan with what each account that is withdrawn from holds now: the ledger takes nothing less, and anybody can have

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use nunet_ledger::{AssetId, ExUnits, KeyHash, Lovelace, OutPoint, ScriptHash, TxOut};
+use nunet_ledger::{AssetId, ExUnits, KeyHash, Lovelace, OutPoint, ScriptHash, TxId, TxOut};
 
 /// Why a plan does not become a transaction.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -100,6 +100,14 @@ pub enum BuildError {
         key: KeyHash,
         /// What is wrong.
         reason: &'static str,
+    },
+    /// Signatures are for another transaction.
+    #[error("these signatures are for transaction {found}, not for {expected}")]
+    OtherTransaction {
+        /// The one that waits for signatures.
+        expected: TxId,
+        /// The one that was signed.
+        found: TxId,
     },
 }
 

@@ -150,7 +150,7 @@ pub(super) fn plan_signers(plan: &TxPlan) -> BTreeSet<KeyHash> {
 }
 
 /// The key that unlocks an output.
-pub(super) fn signer_of(output: &TxOut) -> Option<KeyHash> {
+pub(crate) fn signer_of(output: &TxOut) -> Option<KeyHash> {
     output.address.payment().and_then(key_of)
 }
 
