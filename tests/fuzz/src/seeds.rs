@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use nunet_ledger::{
-    Address, AssetId, Certificate, Credential, Datum, ExUnits, KeyHash, Language, Lovelace, OutPoint,
-    ProtocolParameters, Purpose, Redeemer, RewardAccount, Script, Slot, Transaction, TxBody, TxId, TxOut, VKeyWitness,
-    Value, Witnesses, script_data_hash,
+    Address, AssetId, Certificate, Credential, DRep, Datum, Delegation, ExUnits, KeyHash, Language, Lovelace, OutPoint,
+    PoolId, ProtocolParameters, Purpose, Redeemer, RewardAccount, Script, Slot, Transaction, TxBody, TxId, TxOut,
+    VKeyWitness, Value, Witnesses, script_data_hash,
 };
 use pallas_primitives::{BigInt, PlutusData};
 
@@ -75,7 +75,17 @@ fn spending() -> Transaction {
 
 fn staking() -> Transaction {
     let mut tx = payment();
-    tx.body.certificates = vec![Certificate::RegisterStake(credential(4)), Certificate::DeregisterStake(credential(5))];
+    let deposit = ProtocolParameters::mainnet().key_deposit;
+    tx.body.certificates = vec![
+        Certificate::RegisterStake(credential(4)),
+        Certificate::Delegate { credential: credential(4), to: Delegation::Vote(DRep::Abstain) },
+        Certificate::DeregisterStake(credential(4)),
+        Certificate::RegisterAndDelegate {
+            credential: credential(5),
+            to: Delegation::StakeAndVote(PoolId([6; 28]), DRep::Key(KeyHash([7; 28]))),
+            deposit,
+        },
+    ];
     tx.body.withdrawals.insert(RewardAccount { network_id: 0, credential: credential(6) }, Lovelace(0));
     tx.body.required_signers.insert(KeyHash([7; 28]));
     signed(tx.body, Witnesses::default())

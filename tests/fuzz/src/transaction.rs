@@ -44,7 +44,8 @@ pub fn transaction(bytes: &[u8]) -> usize {
         let before = state.clone();
         let undo = state.apply(effects);
         state.revert(undo);
-        assert_eq!((&state.utxo, &state.accounts, state.fees), (&before.utxo, &before.accounts, before.fees));
+        assert_eq!((&state.utxo, state.fees), (&before.utxo, before.fees), "not taken back");
+        assert_eq!((&state.accounts, &state.pools), (&before.accounts, &before.pools), "not taken back");
     }
     let units = evaluate(bytes, &state.utxo, &PARAMS, &state.slots);
     assert!(!matches!(units, Err(EvaluateError::Stack(_))), "the evaluator gave up: {units:?}");
