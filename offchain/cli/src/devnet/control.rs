@@ -154,7 +154,8 @@ pub(super) async fn faucet(args: FaucetArgs) -> anyhow::Result<ExitCode> {
     let request = json!({"address": args.to.to_string(), "lovelace": lovelace, "assets": assets});
     let answer = Running::new(&args.running)?.tell("faucet", &request).await?;
     let moved = format!("{}, {}", Lovelace(lovelace), Ntx(ntx));
-    args.running.show(&answer, || format!("{moved} are on the way to {}: transaction {}", args.to, text(&answer, "tx_hash")));
+    args.running
+        .show(&answer, || format!("{moved} are on the way to {}: transaction {}", args.to, text(&answer, "tx_hash")));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -178,7 +179,12 @@ pub(super) async fn rollback(args: RollbackArgs) -> anyhow::Result<ExitCode> {
     let answer = Running::new(&args.running)?.tell("rollback", &request).await?;
     let count = |key: &str| answer[key].as_array().map_or(0, Vec::len);
     args.running.show(&answer, || {
-        format!("the chain is back at {}; {} transactions wait for a block, {} are gone", tip(&answer), count("waiting"), count("dropped"))
+        format!(
+            "the chain is back at {}; {} transactions wait for a block, {} are gone",
+            tip(&answer),
+            count("waiting"),
+            count("dropped")
+        )
     });
     Ok(ExitCode::SUCCESS)
 }
@@ -225,7 +231,8 @@ impl Running {
         let unit = ntx.to_string();
         let (mut lovelace, mut tokens) = (Lovelace(0), Ntx(0));
         for amount in answer.iter().flat_map(|answer| answer["amount"].as_array()).flatten() {
-            let quantity: u64 = text(amount, "quantity").parse().context("the devnet gave an amount that is no number")?;
+            let quantity: u64 =
+                text(amount, "quantity").parse().context("the devnet gave an amount that is no number")?;
             match text(amount, "unit") {
                 "lovelace" => lovelace = Lovelace(quantity),
                 name if name == unit => tokens = Ntx(quantity),
@@ -238,13 +245,17 @@ impl Running {
     /// The answer; `None` when there is no such thing.
     async fn answer(&self, request: reqwest::RequestBuilder) -> anyhow::Result<Option<Value>> {
         let response = request.send().await.map_err(|error| {
-            anyhow!("no devnet answers at {}: {error}; start one with `nunet devnet`, or say where it is with --url", self.url)
+            anyhow!(
+                "no devnet answers at {}: {error}; start one with `nunet devnet`, or say where it is with --url",
+                self.url
+            )
         })?;
         let status = response.status();
         if status == StatusCode::NOT_FOUND {
             return Ok(None);
         }
-        let answer: Value = response.json().await.with_context(|| format!("{} answered with what is no JSON", self.url))?;
+        let answer: Value =
+            response.json().await.with_context(|| format!("{} answered with what is no JSON", self.url))?;
         if status.is_success() { Ok(Some(answer)) } else { bail!("the devnet refused: {}", text(&answer, "message")) }
     }
 }
