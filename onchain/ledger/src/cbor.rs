@@ -87,6 +87,11 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Moves over bytes.
+    pub(crate) fn skip(&mut self, count: u64) -> Result<(), CborError> {
+        self.take(count).map(|_| ())
+    }
+
     pub(crate) fn head(&mut self) -> Result<Head, CborError> {
         let start = self.at;
         let initial = self.take(1)?.first().copied().unwrap_or_default();

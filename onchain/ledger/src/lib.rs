@@ -15,6 +15,7 @@ pub mod hash;
 mod integrity;
 pub mod native;
 pub mod parameters;
+mod plutus;
 pub mod received;
 pub mod rules;
 mod stack;

@@ -6,6 +6,7 @@
 //!
 //! [Conway CDDL]: https://github.com/IntersectMBO/cardano-ledger/blob/master/eras/conway/impl/cddl-files/conway.cddl
 
+mod auxiliary;
 mod body;
 mod certificate;
 mod output;
@@ -36,8 +37,19 @@ pub struct ReceivedTx<'a> {
     pub witnesses: ReceivedWitnesses<'a>,
     /// Whether the sender says that its scripts pass.
     pub valid: bool,
-    /// The auxiliary data's bytes (metadata, scripts).
-    pub auxiliary: Option<&'a [u8]>,
+    /// The auxiliary data (metadata, scripts).
+    pub auxiliary: Option<ReceivedAuxiliary<'a>>,
+}
+
+/// Auxiliary data as received.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReceivedAuxiliary<'a> {
+    /// All of it, as CBOR.
+    pub bytes: &'a [u8],
+    /// Bytes of the longest string in its metadata.
+    pub longest_string: u64,
+    /// Its scripts.
+    pub scripts: Vec<Script>,
 }
 
 /// An output with the size of the bytes that it was read from.
@@ -198,6 +210,8 @@ pub struct ReceivedWitnesses<'a> {
     pub datums_field: &'a [u8],
     /// Redeemers by what they are for.
     pub redeemers: BTreeMap<(Purpose, u32), ReceivedRedeemer<'a>>,
+    /// Indices of redeemers for votes and proposals, which no transaction here can have.
+    pub governance_redeemers: Vec<u32>,
     /// The bytes of the redeemers' field, empty when there is none.
     pub redeemers_field: &'a [u8],
 }
@@ -214,10 +228,11 @@ impl<'a> ReceivedTx<'a> {
         let witnesses = witnesses::witnesses(&mut reader)?;
         let witnesses_size = reader.since(witnesses_start).len();
         let valid = reader.boolean()?;
-        let auxiliary = if reader.null() { None } else { Some(reader.any()?) };
+        let auxiliary = if reader.null() { None } else { Some(auxiliary::auxiliary(&mut reader)?) };
         reader.close(length, 4, "a transaction of four parts")?;
         reader.end()?;
-        let size = 1 + body_bytes.len() + witnesses_size + auxiliary.map_or(1, <[u8]>::len);
+        let size =
+            1 + body_bytes.len() + witnesses_size + auxiliary.as_ref().map_or(1, |auxiliary| auxiliary.bytes.len());
         Ok(Self { id: TxId(blake2b_256(body_bytes)), size, body, witnesses, valid, auxiliary })
     }
 

@@ -5,6 +5,7 @@ use crate::{
     cbor::CborError,
     certificate::Delegation,
     evaluate::EvaluateError,
+    stack::StackError,
     transaction::Purpose,
     units::{Epoch, ExUnits, KeyHash, Lovelace, OutPoint, PoolId, ScriptHash, Slot},
     value::AssetId,
@@ -164,8 +165,16 @@ pub enum LedgerError {
     #[error("datums in the witness set belong to nothing: {}; remove them", hexes(.0))]
     NotAllowedSupplementalDatums(Vec<[u8; 32]>),
     /// Redeemers that no script takes.
-    #[error("redeemers belong to no Plutus script: {}; remove them", pointers(.0))]
-    ExtraRedeemers(Vec<(Purpose, u32)>),
+    #[error(
+        "redeemers belong to no Plutus script: {}, and {governance} for votes or proposals; remove them",
+        pointers(.redeemers)
+    )]
+    ExtraRedeemers {
+        /// What they are for.
+        redeemers: Vec<(Purpose, u32)>,
+        /// How many there are for votes and proposals.
+        governance: usize,
+    },
     /// Scripts without a redeemer.
     #[error("scripts have no redeemer: {}; add them", pointers(.0))]
     MissingRedeemers(Vec<(Purpose, u32)>),
@@ -233,9 +242,9 @@ pub enum LedgerError {
     /// Auxiliary data of another hash.
     #[error("the auxiliary data has another hash than the body says")]
     ConflictingMetadataHash,
-    /// Metadata with strings that are too long, or auxiliary data of no known form.
-    #[error("the auxiliary data is malformed: {0}")]
-    InvalidMetadata(CborError),
+    /// Auxiliary data with strings that are too long, or with scripts that are none.
+    #[error("the auxiliary data is not valid: {0}")]
+    InvalidMetadata(&'static str),
     /// A credential that is registered already.
     #[error("stake credential {} is registered already: leave the certificate out", holder(.0))]
     StakeKeyRegisteredDELEG(Credential),
@@ -327,6 +336,12 @@ pub enum LedgerError {
     /// The scripts' verdict is not what the transaction says.
     #[error("{}", mismatch(.0))]
     ValidationTagMismatch(Option<EvaluateError>),
+}
+
+impl From<StackError> for LedgerError {
+    fn from(error: StackError) -> Self {
+        Self::CollectErrors(EvaluateError::Stack(error))
+    }
 }
 
 macro_rules! names {
