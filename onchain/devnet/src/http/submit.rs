@@ -1,6 +1,6 @@
-//! Transactions on their way in: submission, evaluation and the mempool; and the devnet's clock.
+//! Transactions on their way in: submission, evaluation and the mempool.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{Json, extract::State, http::StatusCode};
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -8,7 +8,6 @@ use nunet_ledger::{
     Purpose,
     evaluate::{EvaluateError, evaluate as evaluate_scripts},
 };
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -73,25 +72,6 @@ pub(super) async fn evaluate(State(node): State<Arc<Node>>, body: BoundedBody) -
         "methodname": "EvaluateTx",
         "result": result,
         "reflection": null,
-    })))
-}
-
-#[derive(Deserialize)]
-struct Advance {
-    seconds: u64,
-}
-
-/// Moves the devnet's clock and answers with the new latest block. The media type is not asked for, so that a plain
-/// `curl -d` works.
-pub(super) async fn advance(State(node): State<Arc<Node>>, body: BoundedBody) -> Answer {
-    let Advance { seconds } = serde_json::from_slice(&body.bytes)
-        .map_err(|error| ApiError::bad_request(format!("the body is not {{\"seconds\": n}}: {error}")))?;
-    let tip = node.advance(Duration::from_secs(seconds)).await?;
-    Ok(Json(json!({
-        "height": tip.height,
-        "slot": tip.slot,
-        "time": tip.time.0 / 1_000,
-        "hash": hex::encode(tip.hash),
     })))
 }
 
