@@ -84,9 +84,12 @@ impl Details {
     /// The stake credentials that certificates register or remove, with the certificates' indices.
     pub(crate) fn stake_events(&self) -> impl Iterator<Item = (usize, Credential, StakeEvent)> {
         self.certificates.iter().enumerate().filter_map(|(index, certificate)| match certificate {
-            ReceivedCertificate::Register { credential, .. } => Some((index, *credential, StakeEvent::Registered)),
+            ReceivedCertificate::Register { credential, .. }
+            | ReceivedCertificate::RegisterAndDelegate { credential, .. } => {
+                Some((index, *credential, StakeEvent::Registered))
+            }
             ReceivedCertificate::Deregister { credential, .. } => Some((index, *credential, StakeEvent::Removed)),
-            ReceivedCertificate::Other { .. } => None,
+            _ => None,
         })
     }
 }
@@ -110,12 +113,7 @@ fn runs(body: &ReceivedBody, purpose: Purpose, index: u32) -> Option<Runs> {
             return policies.get(index).map(|policy| Runs::Script(*policy));
         }
         Purpose::Withdraw => body.withdrawals.keys().nth(index)?.credential,
-        Purpose::Certify => match body.certificates.get(index)? {
-            ReceivedCertificate::Register { credential, .. } | ReceivedCertificate::Deregister { credential, .. } => {
-                *credential
-            }
-            ReceivedCertificate::Other { .. } => return None,
-        },
+        Purpose::Certify => body.certificates.get(index)?.witness()?,
     };
     match credential {
         Credential::Script(hash) => Some(Runs::Script(hash)),

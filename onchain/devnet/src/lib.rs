@@ -27,6 +27,7 @@ mod genesis;
 mod history;
 mod http;
 mod metrics;
+pub mod judge;
 mod server;
 mod store;
 
