@@ -11,6 +11,7 @@ use nunet_ledger::{
 
 /// A transaction's parts that its effects do not show.
 #[derive(Clone, Debug, Default)]
+#[cfg_attr(test, derive(PartialEq))]
 pub(crate) struct Details {
     pub(crate) inputs: Vec<OutPoint>,
     pub(crate) collateral: Vec<OutPoint>,
@@ -30,6 +31,7 @@ pub(crate) struct Details {
 
 /// A redeemer, as far as the API shows it.
 #[derive(Clone, Debug)]
+#[cfg_attr(test, derive(PartialEq))]
 pub(crate) struct RedeemerDetail {
     pub(crate) purpose: Purpose,
     pub(crate) index: u32,
@@ -42,6 +44,7 @@ pub(crate) struct RedeemerDetail {
 
 /// What tells the script that a redeemer is for.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(test, derive(PartialEq))]
 pub(crate) enum Runs {
     /// The address of this input.
     AtInput(OutPoint),

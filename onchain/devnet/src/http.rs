@@ -1,5 +1,5 @@
 //! The HTTP side: [Blockfrost's API](https://docs.blockfrost.io/) under `/api/v0` and without the prefix, and the
-//! devnet's own `POST /devnet/advance`.
+//! devnet's own routes.
 
 mod accounts;
 mod additional;
@@ -8,6 +8,7 @@ mod answer;
 mod assets;
 mod blocks;
 mod body;
+mod devnet;
 mod evaluate;
 mod native;
 mod network;
@@ -73,14 +74,15 @@ pub(crate) fn router(node: Arc<Node>) -> Router {
         .route("/tx/submit", post(submit::submit))
         .route("/utils/txs/evaluate", post(evaluate::evaluate))
         .route("/utils/txs/evaluate/utxos", post(evaluate::evaluate_with))
-        .route("/devnet/advance", post(submit::advance));
+        .merge(devnet::routes());
     Router::new()
         .nest("/api/v0", api.clone())
         .route("/api/v0/", get(network::root))
         .merge(api)
         .fallback(no_such_path)
-        .with_state(node)
+        .with_state(node.clone())
         .layer(middleware::map_response(explain))
+        .layer(middleware::from_fn_with_state(node, devnet::observe))
 }
 
 async fn no_such_path(request: Request) -> ApiError {
