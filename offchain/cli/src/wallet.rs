@@ -27,6 +27,14 @@ pub enum Command {
         nunet wallet restore --network preprod --words-file words.txt --account 1\n  \
         nunet wallet restore --devnet-account 0 --wallet operator")]
     Restore(create::RestoreArgs),
+    /// Watch a wallet whose secret key is on another machine: see what it holds, build what is signed there.
+    #[command(after_help = "Examples:\n  \
+        nunet wallet export --wallet cold > cold.json        (on the machine that signs)\n  \
+        nunet wallet watch cold.json --wallet cold           (on the machine with a network)")]
+    Watch(create::WatchArgs),
+    /// Print the public half of a wallet, to be watched on another machine. Whoever has it sees all payments.
+    #[command(after_help = "Example:\n  nunet wallet export --wallet cold > cold.json")]
+    Export(create::ExportArgs),
     /// List the wallets on this machine.
     #[command(after_help = "Example:\n  nunet wallet list --json")]
     List(look::ListArgs),
@@ -63,6 +71,8 @@ pub async fn command(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::New(args) => create::new(args),
         Command::Restore(args) => create::restore(args),
+        Command::Watch(args) => create::watch(args),
+        Command::Export(args) => create::export(args),
         Command::List(args) => look::list(args),
         Command::Address(args) => look::address(args).await,
         Command::Balance(args) => look::balance(args).await,

@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, IsTerminal},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
@@ -10,7 +10,10 @@ use anyhow::{Context, bail, ensure};
 use clap::{Args, ValueEnum};
 use nunet_chain::{
     Wallet,
-    wallet::{Phrase, PhraseLength, keystore::KdfCost},
+    wallet::{
+        Account, KeyPath, Phrase, PhraseLength,
+        keystore::{KdfCost, StoredWallet},
+    },
 };
 use nunet_ledger::NetworkMagic;
 use rand::{Rng, seq::index::sample};
@@ -117,6 +120,27 @@ pub struct RestoreArgs {
     pub devnet_account: Option<u32>,
 }
 
+/// A wallet of another machine.
+#[derive(Debug, Args)]
+pub struct WatchArgs {
+    /// What `nunet wallet export` printed there, or - for standard input.
+    pub file: PathBuf,
+    /// The name to store it under.
+    #[command(flatten)]
+    pub wallet: WalletArgs,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A wallet that is to be watched elsewhere.
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// The wallet.
+    #[command(flatten)]
+    pub wallet: WalletArgs,
+}
+
 /// `nunet wallet new`.
 pub fn new(args: NewArgs) -> anyhow::Result<ExitCode> {
     let magic = args.file.magic()?;
@@ -178,6 +202,31 @@ pub fn restore(args: RestoreArgs) -> anyhow::Result<ExitCode> {
     file.store(&wallet, args.account, magic, &file.passphrase.read_new()?, None)
 }
 
+/// `nunet wallet watch`.
+pub fn watch(args: WatchArgs) -> anyhow::Result<ExitCode> {
+    let text = secrets::read_file(&args.file)?;
+    let stored = StoredWallet::from_json(&text).with_context(|| args.file.display().to_string())?;
+    ensure!(
+        !stored.can_sign(),
+        "this file holds a secret key: watch what `nunet wallet export` prints, and keep this one"
+    );
+    let path = store::keystore()?.add(&args.wallet.name, &stored)?;
+    let (account, number) = (stored.account(), stored.account_number());
+    let watched = Stored { name: &args.wallet.name, account, number, magic: stored.magic(), file: &path };
+    if args.json {
+        watched.print_json(None)
+    } else {
+        watched.print()
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `nunet wallet export`.
+pub fn export(args: ExportArgs) -> anyhow::Result<ExitCode> {
+    print!("{}", args.wallet.stored()?.watched().to_json());
+    Ok(ExitCode::SUCCESS)
+}
+
 impl FileArgs {
     fn magic(&self) -> anyhow::Result<NetworkMagic> {
         self.network.magic().context("for which network? add --network devnet (or preview, preprod, mainnet)")
@@ -202,26 +251,45 @@ impl FileArgs {
         let name = &self.wallet.name;
         let cost = KdfCost::RECOMMENDED;
         let path = store::keystore()?.create(name, wallet, account, magic, passphrase, cost)?;
-        let (address, stake) = (wallet.address().to_string(), wallet.stake_account().to_string());
+        let stored = Stored { name, account: wallet.account(), number: account, magic, file: &path };
         if self.json {
-            let mut shown = json!({
-                "name": name,
-                "network": network_name(magic),
-                "magic": magic.0,
-                "account": account,
-                "address": address,
-                "stake_address": stake,
-                "file": path.display().to_string(),
-            });
-            if let Some(words) = words {
-                shown["words"] = words.as_str().into();
-            }
-            println!("{shown}");
+            stored.print_json(words)
         } else {
-            println!("wallet {name} for {} is stored in {}", network_name(magic), path.display());
-            println!("receives at {address}");
+            stored.print()
         }
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// What is said about a wallet that was just stored.
+struct Stored<'a> {
+    name: &'a str,
+    account: &'a Account,
+    number: u32,
+    magic: NetworkMagic,
+    file: &'a Path,
+}
+
+impl Stored<'_> {
+    fn print_json(&self, words: Option<&Zeroizing<String>>) {
+        let mut shown = json!({
+            "name": self.name,
+            "network": network_name(self.magic),
+            "magic": self.magic.0,
+            "account": self.number,
+            "address": self.account.address(KeyPath::PAYMENT),
+            "stake_address": self.account.stake_account().to_string(),
+            "file": self.file.display().to_string(),
+        });
+        if let Some(words) = words {
+            shown["words"] = words.as_str().into();
+        }
+        println!("{shown}");
+    }
+
+    fn print(&self) {
+        println!("wallet {} for {} is stored in {}", self.name, network_name(self.magic), self.file.display());
+        println!("receives at {}", self.account.address(KeyPath::PAYMENT));
     }
 }
 

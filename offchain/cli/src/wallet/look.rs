@@ -36,10 +36,11 @@ pub fn list(args: ListArgs) -> anyhow::Result<ExitCode> {
                 let (network, address) = (network_name(stored.magic()), stored.account().address(KeyPath::PAYMENT));
                 if args.json {
                     let (magic, account) = (stored.magic().0, stored.account_number());
-                    let shown = json!({"name": name, "network": network, "magic": magic, "account": account, "address": address});
+                    let shown = json!({"name": name, "network": network, "magic": magic, "account": account, "address": address, "watched": !stored.can_sign()});
                     println!("{shown}");
                 } else {
-                    println!("{name}  {network}  {address}");
+                    let watched = if stored.can_sign() { "" } else { "  (watched)" };
+                    println!("{name}  {network}  {address}{watched}");
                 }
             }
             Err(error) => {
