@@ -22,6 +22,7 @@ mod outputs;
 mod pending;
 mod signed;
 mod submit;
+pub mod tracker;
 mod transport;
 mod wait;
 mod wallet;
@@ -31,5 +32,6 @@ pub use chain::{AccountState, BlockHash, Chain, Confirmation, Outcome, OutputSta
 pub use error::ChainError;
 pub use signed::{CheckError, FileError, MAX_FILE, Proof, Resolved, Signed, Unsigned, check};
 pub use submit::submit_plan;
+pub use tracker::Tracker;
 pub use wait::Limit;
 pub use wallet::{Wallet, WalletError};
