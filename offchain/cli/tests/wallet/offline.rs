@@ -3,6 +3,9 @@
 use std::fs;
 
 use nunet::accounts::{Accounts, Role};
+use nunet_chain::{Chain, balance};
+use nunet_contracts::{Spend, TxPlan};
+use nunet_ledger::{Lovelace, TxOut, Value as Amount};
 use serde_json::Value;
 
 use super::{Machine, beside, devnet};
@@ -142,5 +145,48 @@ async fn a_file_that_somebody_changed_on_the_way_is_neither_signed_nor_sent() {
     })
     .await;
     assert_eq!(devnet.transactions().len(), before);
+    devnet.shutdown().await;
+}
+
+/// A file for a payment that two of the devnet's accounts make together.
+async fn shared_payment(url: &str) -> Vec<u8> {
+    let chain = Chain::connect(url, None).await.unwrap();
+    let [first, second] = [Role::Requester, Role::Provider].map(|role| Accounts::wallet_of(role).unwrap());
+    let mut spends = Vec::new();
+    for wallet in [&first, &second] {
+        let utxo = chain.utxos_at(&wallet.enterprise_address()).await.unwrap().remove(0);
+        spends.push(Spend { outpoint: utxo.outpoint, output: utxo.output, redeemer: None });
+    }
+    let treasury = Accounts::wallet_of(Role::Treasury).unwrap().address();
+    let plan = TxPlan {
+        spends,
+        outputs: vec![TxOut::new(treasury, Amount::lovelace_only(Lovelace(3_000_000)))],
+        ..TxPlan::default()
+    };
+    let mut unsigned = balance(&plan, &[], &first.address(), &chain.params(), &chain.slots(), chain.magic()).unwrap();
+    chain.add_parents(&mut unsigned).await.unwrap();
+    unsigned.to_bytes()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_signers_sign_copies_and_the_submission_merges_them() {
+    let devnet = devnet().await;
+    let url = devnet.url();
+    let file: Value = serde_json::from_slice(&shared_payment(&url).await).unwrap();
+    beside(move || {
+        let machines = ["1", "2"].map(|account| Machine::new().with_devnet_account("cold", account));
+        let [first, second] = [0, 1].map(|number| {
+            let signed = sign(&machines[number], &file, "shared");
+            machines[0].write(&format!("{number}.json"), &signed.to_string())
+        });
+        let half = machines[0].refusal(&["tx", "submit", &first, "--chain", &url]);
+        assert!(half.contains("signature"), "{half}");
+        let seen_by_second = machines[1].json(&["tx", "show", &second, "--wallet", "cold"]);
+        assert_eq!(seen_by_second["missing"].as_array().unwrap().len(), 1);
+        let sent = machines[0].json(&["tx", "submit", &first, &second, "--chain", &url]);
+        assert_eq!(sent["id"], seen_by_second["id"]);
+        assert!(sent["confirmation"]["height"].as_u64().unwrap() > 0);
+    })
+    .await;
     devnet.shutdown().await;
 }
