@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::{contracts, demo, devnet};
+use crate::{contracts, demo, devnet, tx, wallet};
 
 /// A decentralised compute market on Cardano: pay only for work that was done right.
 #[derive(Debug, Parser)]
@@ -28,6 +28,12 @@ pub enum Command {
     /// The validators: what they are on a network, setting them up, what each transaction costs.
     #[command(subcommand)]
     Contracts(Box<contracts::Command>),
+    /// Wallets: make, restore, look, send, and sign messages.
+    #[command(subcommand)]
+    Wallet(Box<wallet::Command>),
+    /// Transactions that are built, signed and sent on different machines.
+    #[command(subcommand)]
+    Tx(Box<tx::Command>),
 }
 
 /// How the demo goes.
@@ -70,6 +76,8 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Demo(args) => demo::command(args).await,
             Command::Devnet(args) => devnet::command(args).await,
             Command::Contracts(command) => contracts::command(*command).await,
+            Command::Wallet(command) => wallet::command(*command).await,
+            Command::Tx(command) => tx::command(*command).await,
         }
     })
 }

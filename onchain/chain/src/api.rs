@@ -48,6 +48,8 @@ pub(crate) struct Output {
     /// In answers about an address, and for a transaction's inputs.
     pub(crate) tx_hash: Option<TxId>,
     pub(crate) output_index: u16,
+    /// The hash of the block that made it, in answers about an address.
+    pub(crate) block: Option<TxId>,
     amount: Vec<Amount>,
     data_hash: Option<String>,
     inline_datum: Option<String>,

@@ -13,7 +13,7 @@ use nunet_ledger::{
 };
 use pallas_codec::minicbor::Decoder;
 
-use crate::{api, error::ChainError, pending::Pending, transport::Transport};
+use crate::{api, error::ChainError, pending::Pending, tracker::Heights, transport::Transport};
 
 /// Where the chain is now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,6 +122,7 @@ pub(crate) struct Inner {
     poll_interval: Duration,
     params: RwLock<EpochParameters>,
     pub(crate) scripts: Mutex<BTreeMap<ScriptHash, Script>>,
+    pub(crate) heights: Mutex<Heights>,
     pending: Mutex<Pending>,
     /// Held from the choice of inputs to the submission, so that two plans never choose the same ones.
     paying: tokio::sync::Mutex<()>,
@@ -151,6 +152,7 @@ impl Chain {
                 poll_interval: poll_interval(&genesis),
                 params: RwLock::new(params),
                 scripts: Mutex::default(),
+                heights: Mutex::default(),
                 pending: Mutex::default(),
                 paying: tokio::sync::Mutex::new(()),
             }),
@@ -203,8 +205,7 @@ impl Chain {
         Ok(Some(Confirmation {
             height: tx.block_height,
             slot: Slot(tx.slot),
-            // A block that arrived between the two requests can only make the tip higher, a rollback lower.
-            depth: (tip.height + 1).saturating_sub(tx.block_height).max(1),
+            depth: depth(&tip, tx.block_height),
             outcome: if tx.valid_contract { Outcome::Applied } else { Outcome::CollateralTaken },
         }))
     }
@@ -271,6 +272,12 @@ impl Chain {
         }
         false
     }
+}
+
+/// The depth of a block that was seen before the tip. A block that arrived between the two can only make the tip higher, a
+/// rollback lower.
+pub(crate) fn depth(tip: &Tip, height: u64) -> u64 {
+    tip.height.saturating_add(1).saturating_sub(height).max(1)
 }
 
 pub(crate) fn malformed(path: &str) -> impl Fn(String) -> ChainError {

@@ -50,6 +50,12 @@ pub enum ChainError {
         /// What is wrong with it.
         reason: String,
     },
+    /// What was there a moment ago is not any more.
+    #[error("the chain moved while it was read: {path} is gone; ask again")]
+    Moved {
+        /// What was asked.
+        path: String,
+    },
     /// The ledger refused the transaction.
     #[error("the ledger refused transaction {id}: {message}")]
     Rejected {
@@ -101,7 +107,7 @@ impl ChainError {
     /// Whether the same call can succeed later without anybody changing anything.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::TimedOut { .. } => true,
+            Self::Unreachable { .. } | Self::TimedOut { .. } | Self::Moved { .. } => true,
             Self::Status { status, .. } => is_transient_status(*status),
             _ => false,
         }

@@ -8,6 +8,9 @@
 //!   Chain::spendable_at                       the ledger's rules, locally
 //! ```
 //!
+//! Whoever signs sees in words what a transaction moves ([`Summary`]), on another machine too: an [`Unsigned`] travels as a
+//! file. Keys are in a [`wallet`], encrypted at rest.
+//!
 //! [`submit_plan`] does all of it for one wallet, and [`batch`] closes any number of escrows with few of these. The devnet
 //! and hosted or self-run endpoints are reached in the same way. Deadlines are held against the time of the latest block
 //! ([`Tip::time`]), never against a wall clock.
@@ -23,6 +26,7 @@ mod pending;
 mod signed;
 mod submit;
 pub mod summary;
+pub mod tracker;
 mod transport;
 mod wait;
 pub mod wallet;
@@ -33,5 +37,6 @@ pub use error::ChainError;
 pub use signed::{CheckError, FileError, MAX_FILE, Proof, Resolved, Signed, Unsigned, check};
 pub use submit::submit_plan;
 pub use summary::Summary;
+pub use tracker::Tracker;
 pub use wait::Limit;
 pub use wallet::{Wallet, WalletError};

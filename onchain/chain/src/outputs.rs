@@ -11,7 +11,7 @@ use pallas_codec::minicbor::{Decoder, Encoder};
 
 use crate::{
     api,
-    chain::{Chain, Outcome, OutputState, Utxo, malformed},
+    chain::{BlockHash, Chain, OutputState, Utxo, depth, malformed},
     error::ChainError,
 };
 
@@ -24,25 +24,41 @@ const MAX_PAGES: usize = 500;
 /// Most scripts remembered. The protocol itself has a handful.
 const MAX_SCRIPTS: usize = 64;
 
+/// An output that a confirmed transaction made.
+pub(crate) struct Made {
+    pub(crate) output: TxOut,
+    /// Of the block that made it.
+    pub(crate) height: u64,
+    pub(crate) spent_by: Option<TxId>,
+}
+
 impl Chain {
     /// The confirmed unspent outputs at an address, oldest first.
     ///
     /// An output whose reference script the server cannot show correctly is left out, with a warning: it could not be
     /// spent by us anyway, and anybody can send one.
     pub async fn utxos_at(&self, address: &Address) -> Result<Vec<Utxo>, ChainError> {
+        Ok(without_blocks(self.utxos_in_blocks(address).await?))
+    }
+
+    /// The same, each with its block, where the server names it.
+    pub(crate) async fn utxos_in_blocks(
+        &self,
+        address: &Address,
+    ) -> Result<Vec<(Utxo, Option<BlockHash>)>, ChainError> {
         self.list_utxos(&format!("addresses/{address}/utxos"), |_| true).await
     }
 
     /// The confirmed unspent outputs at an address that hold some of an asset.
     pub async fn utxos_with(&self, address: &Address, asset: &AssetId) -> Result<Vec<Utxo>, ChainError> {
-        self.list_utxos(&format!("addresses/{address}/utxos/{asset}"), |_| true).await
+        Ok(without_blocks(self.list_utxos(&format!("addresses/{address}/utxos/{asset}"), |_| true).await?))
     }
 
     /// The confirmed unspent outputs at an address that carry one of these scripts by reference, oldest first. Other
     /// outputs cost nothing: anybody can send any number of scripts to an address.
     pub async fn scripts_at(&self, address: &Address, wanted: &BTreeSet<ScriptHash>) -> Result<Vec<Utxo>, ChainError> {
         let carries = |entry: &api::Output| entry.reference_script_hash.is_some_and(|hash| wanted.contains(&hash));
-        self.list_utxos(&format!("addresses/{address}/utxos"), carries).await
+        Ok(without_blocks(self.list_utxos(&format!("addresses/{address}/utxos"), carries).await?))
     }
 
     /// The committee with this id, where it stands now. Strangers' outputs at the committees' address are none: only the
@@ -56,22 +72,34 @@ impl Chain {
 
     /// What the chain knows about an output.
     pub async fn output(&self, outpoint: &OutPoint) -> Result<OutputState, ChainError> {
-        let path = format!("txs/{}/utxos", outpoint.tx);
-        let Some(confirmation) = self.transaction(&outpoint.tx).await? else { return Ok(OutputState::Unknown) };
-        // A rollback between two requests makes the transaction unknown again.
-        let Some(utxos) = self.inner.transport.get::<api::TxUtxos>(&path).await? else {
+        let Some(Made { output, height, spent_by }) = self.made(outpoint).await? else {
             return Ok(OutputState::Unknown);
         };
-        // Of a transaction whose script failed, only the collateral return came to be.
-        let made = confirmation.outcome == Outcome::CollateralTaken;
-        let found = utxos.outputs.iter().find(|o| o.output_index == outpoint.index && o.collateral == made);
-        let Some(entry) = found else { return Ok(OutputState::Unknown) };
-        let output = self.tx_out(&path, entry).await?;
-        match entry.consumed_by_tx {
-            None => Err(malformed(&path)("consumed_by_tx is missing, so spent outputs cannot be told apart".into())),
-            Some(None) => Ok(OutputState::Unspent { output, depth: confirmation.depth }),
-            Some(Some(by)) => Ok(OutputState::Spent { output, by }),
+        match spent_by {
+            Some(by) => Ok(OutputState::Spent { output, by }),
+            None => {
+                let tip = self.tip().await?;
+                Ok(OutputState::Unspent { output, depth: depth(&tip, height) })
+            }
         }
+    }
+
+    /// An output as a confirmed transaction made it; `None` when none did.
+    pub(crate) async fn made(&self, outpoint: &OutPoint) -> Result<Option<Made>, ChainError> {
+        let transport = &self.inner.transport;
+        let Some(tx) = transport.get::<api::Tx>(&format!("txs/{}", outpoint.tx)).await? else { return Ok(None) };
+        let path = format!("txs/{}/utxos", outpoint.tx);
+        // A rollback between two requests makes the transaction unknown again.
+        let Some(utxos) = transport.get::<api::TxUtxos>(&path).await? else { return Ok(None) };
+        // Of a transaction whose script failed, only the collateral return came to be.
+        let made = !tx.valid_contract;
+        let found = utxos.outputs.iter().find(|o| o.output_index == outpoint.index && o.collateral == made);
+        let Some(entry) = found else { return Ok(None) };
+        let output = self.tx_out(&path, entry).await?;
+        let spent_by = entry.consumed_by_tx.ok_or_else(|| {
+            malformed(&path)("consumed_by_tx is missing, so spent outputs cannot be told apart".into())
+        })?;
+        Ok(Some(Made { output, height: tx.block_height, spent_by }))
     }
 
     /// The outputs that a confirmed transaction consumed (not those that it only read or put up as collateral); `None` when
@@ -110,7 +138,11 @@ impl Chain {
         Ok(spendable)
     }
 
-    async fn list_utxos(&self, path: &str, wanted: impl Fn(&api::Output) -> bool) -> Result<Vec<Utxo>, ChainError> {
+    async fn list_utxos(
+        &self,
+        path: &str,
+        wanted: impl Fn(&api::Output) -> bool,
+    ) -> Result<Vec<(Utxo, Option<BlockHash>)>, ChainError> {
         let (mut utxos, mut seen) = (Vec::new(), BTreeSet::new());
         for page in 1..=MAX_PAGES {
             let page_path = format!("{path}?page={page}&count={PAGE}&order=asc");
@@ -124,7 +156,7 @@ impl Chain {
                     continue;
                 }
                 match self.tx_out(path, entry).await {
-                    Ok(output) => utxos.push(Utxo { outpoint, output }),
+                    Ok(output) => utxos.push((Utxo { outpoint, output }, entry.block.map(|hash| BlockHash(hash.0)))),
                     Err(ChainError::Malformed { reason, .. }) if entry.reference_script_hash.is_some() => {
                         tracing::warn!(%outpoint, reason, "leaving out an output with an unreadable reference script");
                     }
@@ -178,6 +210,10 @@ impl Chain {
         scripts.insert(*hash, script.clone());
         Ok(script)
     }
+}
+
+fn without_blocks(utxos: Vec<(Utxo, Option<BlockHash>)>) -> Vec<Utxo> {
+    utxos.into_iter().map(|(utxo, _)| utxo).collect()
 }
 
 /// The script that has a hash, from bytes that servers show with one CBOR byte string around the flat code, with two,

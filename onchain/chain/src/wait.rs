@@ -13,7 +13,7 @@ use crate::{
 const MAX_TROUBLE: u32 = 5;
 
 /// The longest pause between two tries to reach an endpoint that is down.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// When a wait gives up. Wall clocks have no say: chain time can stand still or jump.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

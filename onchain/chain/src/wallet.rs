@@ -311,6 +311,15 @@ mod tests {
         assert_eq!(Wallet::from_secret_bytes(&[0xff; XPRV_SIZE], 0).unwrap_err(), WalletError::AccountKey);
     }
 
+    /// The types that hold secrets wipe themselves: the phrase by its library's marker, keys by their `Drop`.
+    #[test]
+    fn whatever_holds_a_secret_cleans_up_after_itself() {
+        fn wipes<T: zeroize::ZeroizeOnDrop>() {}
+        wipes::<bip39::Mnemonic>();
+        wipes::<Zeroizing<[u8; XPRV_SIZE]>>();
+        assert!(std::mem::needs_drop::<XPrv>());
+    }
+
     #[test]
     fn bad_phrases_accounts_and_networks_are_refused_without_repeating_the_words() {
         let misspelt = TEST_WALK.replace("walk", "wolk");

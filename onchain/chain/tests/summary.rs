@@ -12,6 +12,7 @@ use nunet_ledger::{
     Address, AssetId, Certificate, Credential, KeyHash, Lovelace, NetworkMagic, Slot, TxOut, Value,
     parameters::ProtocolParameters,
 };
+use proptest::prelude::*;
 use serde_json::Value as Json;
 use support::*;
 
@@ -190,4 +191,21 @@ fn names_that_tokens_give_themselves_cannot_pass_for_ntx_or_break_a_line() {
         assert!(text.is_ascii() && !text.contains(char::is_control) && !text.contains("calls"), "{text:?}");
     }
     assert_eq!(names().value(&Value::default()), "0.000000 ADA");
+}
+
+proptest! {
+    #[test]
+    fn no_change_of_a_file_makes_a_reader_panic_or_changes_words_unseen(place in any::<prop::sample::Index>(), digit in "[0-9a-f,:\"\\[ ]") {
+        let original = payment();
+        let alice = wallet(0);
+        let mut text = String::from_utf8(original.to_bytes()).unwrap();
+        let place = place.index(text.len());
+        text.replace_range(place..=place, &digit);
+        let Ok(read) = Unsigned::from_bytes(text.as_bytes()) else { return Ok(()) };
+        let Ok(summary) = Summary::of(&read, Some(alice.account())) else { return Ok(()) };
+        let words = summary.lines(&names());
+        if read.id() == original.id() {
+            prop_assert_eq!(words, Summary::of(&original, Some(alice.account())).unwrap().lines(&names()));
+        }
+    }
 }

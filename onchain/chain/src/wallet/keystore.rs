@@ -98,6 +98,9 @@ pub enum KeystoreError {
          somebody else's; restore the wallet from its recovery phrase"
     )]
     Tampered(&'static str),
+    /// There is nothing to unlock.
+    #[error("this wallet is only watched here: its secret key is on another machine, sign there with `nunet tx sign`")]
+    WatchOnly,
     /// The passphrase protects nothing.
     #[error("the passphrase is too short: use at least {MIN_PASSPHRASE} characters, better several words")]
     WeakPassphrase,
@@ -163,9 +166,14 @@ impl Keystore {
         passphrase: &Zeroizing<String>,
         cost: KdfCost,
     ) -> Result<PathBuf, KeystoreError> {
+        self.check_free(name)?;
+        self.add(name, &StoredWallet::seal(wallet, account, magic, passphrase, cost, &mut rand::rng())?)
+    }
+
+    /// Stores a wallet's file under a new name, as it is.
+    pub fn add(&self, name: &str, stored: &StoredWallet) -> Result<PathBuf, KeystoreError> {
         let path = self.path(name)?;
         self.check_free(name)?;
-        let stored = StoredWallet::seal(wallet, account, magic, passphrase, cost, &mut rand::rng())?;
         make_private_folder(&self.folder)?;
         // A temporary file is its owner's only; it never takes the place of a file that came to be meanwhile.
         let mut temporary = tempfile::Builder::new()

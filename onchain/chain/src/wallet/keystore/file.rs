@@ -86,13 +86,22 @@ struct WalletFile {
     magic: NetworkMagic,
     account: u32,
     account_key: Hex<ACCOUNT_KEY_SIZE>,
+    /// Missing where the wallet is only watched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sealed: Option<Sealed>,
+    checksum: Hex<32>,
+}
+
+/// The encrypted part.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Sealed {
     kdf: String,
     kdf_cost: KdfCost,
     salt: Hex<16>,
     cipher: String,
     nonce: Hex<24>,
     secret: Hex<{ SECRET + TAG }>,
-    checksum: Hex<32>,
 }
 
 /// What every version has.
@@ -103,32 +112,86 @@ struct Preamble {
 }
 
 impl WalletFile {
-    /// A hash over every field, each of a fixed width. It finds damage; it keeps nobody from changing the file.
-    fn checksum(&self) -> [u8; 32] {
-        let cost = [self.kdf_cost.memory_kib, self.kdf_cost.passes, self.kdf_cost.lanes].map(u32::to_be_bytes);
-        let bytes = [
-            DOMAIN,
-            &self.magic.0.to_be_bytes(),
-            &self.account.to_be_bytes(),
-            &self.account_key.0,
-            cost.as_flattened(),
-            &self.salt.0,
-            &self.nonce.0,
-            &self.secret.0,
-        ]
-        .concat();
-        blake2b_256(&bytes)
+    fn new(account: &Account, number: u32, magic: NetworkMagic, sealed: Option<Sealed>) -> Self {
+        let mut file = Self {
+            format: FORMAT.into(),
+            version: VERSION,
+            magic,
+            account: number,
+            account_key: Hex(account.to_bytes()),
+            sealed,
+            checksum: Hex([0; 32]),
+        };
+        file.checksum = Hex(file.checksum());
+        file
     }
 
-    fn cipher(&self, passphrase: &str) -> Result<XChaCha20Poly1305, KeystoreError> {
-        let params = self.kdf_cost.check()?;
-        let argon = Argon2::new(Algorithm::Argon2id, argon2::Version::V0x13, params);
-        let mut key = Zeroizing::new([0; 32]);
-        argon
-            .hash_password_into(passphrase.as_bytes(), &self.salt.0, key.as_mut_slice())
-            .map_err(|error| KeystoreError::NotAWallet(format!("{}: {error}", self.kdf_cost)))?;
-        Ok(XChaCha20Poly1305::new(key.as_slice().into()))
+    /// A hash over every field, each of a fixed width. It finds damage; it keeps nobody from changing the file.
+    fn checksum(&self) -> [u8; 32] {
+        let mut bytes =
+            [DOMAIN, &self.magic.0.to_be_bytes(), &self.account.to_be_bytes(), &self.account_key.0].concat();
+        if let Some(sealed) = &self.sealed {
+            let cost = [sealed.kdf_cost.memory_kib, sealed.kdf_cost.passes, sealed.kdf_cost.lanes];
+            cost.iter().for_each(|number| bytes.extend_from_slice(&number.to_be_bytes()));
+            bytes.extend_from_slice(&sealed.salt.0);
+            bytes.extend_from_slice(&sealed.nonce.0);
+            bytes.extend_from_slice(&sealed.secret.0);
+        }
+        blake2b_256(&bytes)
     }
+}
+
+impl Sealed {
+    fn new(
+        secret: &Zeroizing<[u8; SECRET]>,
+        passphrase: &str,
+        cost: KdfCost,
+        random: &mut impl CryptoRng,
+    ) -> Result<Self, KeystoreError> {
+        let (mut salt, mut nonce) = ([0; 16], [0; 24]);
+        random.fill_bytes(&mut salt);
+        random.fill_bytes(&mut nonce);
+        let mut buffer = secret.clone();
+        let tag = cipher(passphrase, &salt, cost)?
+            .encrypt_in_place_detached(XNonce::from_slice(&nonce), DOMAIN, buffer.as_mut_slice())
+            .map_err(|_| KeystoreError::NotAWallet("its secret is too long".into()))?;
+        let mut encrypted = [0; SECRET + TAG];
+        encrypted[..SECRET].copy_from_slice(buffer.as_slice());
+        encrypted[SECRET..].copy_from_slice(&tag);
+        Ok(Self {
+            kdf: KDF.into(),
+            kdf_cost: cost,
+            salt: Hex(salt),
+            cipher: CIPHER.into(),
+            nonce: Hex(nonce),
+            secret: Hex(encrypted),
+        })
+    }
+
+    fn open(&self, passphrase: &str) -> Result<Zeroizing<[u8; SECRET]>, KeystoreError> {
+        let (encrypted, tag) = self.secret.0.split_at(SECRET);
+        let mut secret = Zeroizing::new([0; SECRET]);
+        secret.copy_from_slice(encrypted);
+        cipher(passphrase, &self.salt.0, self.kdf_cost)?
+            .decrypt_in_place_detached(
+                XNonce::from_slice(&self.nonce.0),
+                DOMAIN,
+                secret.as_mut_slice(),
+                Tag::from_slice(tag),
+            )
+            .map_err(|_| KeystoreError::WrongPassphrase)?;
+        Ok(secret)
+    }
+}
+
+/// The cipher under the key that a passphrase gives.
+fn cipher(passphrase: &str, salt: &[u8; 16], cost: KdfCost) -> Result<XChaCha20Poly1305, KeystoreError> {
+    let argon = Argon2::new(Algorithm::Argon2id, argon2::Version::V0x13, cost.check()?);
+    let mut key = Zeroizing::new([0; 32]);
+    argon
+        .hash_password_into(passphrase.as_bytes(), salt, key.as_mut_slice())
+        .map_err(|error| KeystoreError::NotAWallet(format!("{cost}: {error}")))?;
+    Ok(XChaCha20Poly1305::new(key.as_slice().into()))
 }
 
 impl StoredWallet {
@@ -144,35 +207,26 @@ impl StoredWallet {
         if passphrase.chars().count() < MIN_PASSPHRASE {
             return Err(KeystoreError::WeakPassphrase);
         }
-        let (mut salt, mut nonce) = ([0; 16], [0; 24]);
-        random.fill_bytes(&mut salt);
-        random.fill_bytes(&mut nonce);
-        let mut file = WalletFile {
-            format: FORMAT.into(),
-            version: VERSION,
-            magic,
-            account,
-            account_key: Hex(wallet.account().to_bytes()),
-            kdf: KDF.into(),
-            kdf_cost: cost,
-            salt: Hex(salt),
-            cipher: CIPHER.into(),
-            nonce: Hex(nonce),
-            secret: Hex([0; SECRET + TAG]),
-            checksum: Hex([0; 32]),
-        };
         let mut secret = Zeroizing::new([0; SECRET]);
         secret[..XPRV_SIZE].copy_from_slice(wallet.secret_bytes().as_slice());
         secret[XPRV_SIZE..XPRV_SIZE + 4].copy_from_slice(&magic.0.to_be_bytes());
         secret[XPRV_SIZE + 4..].copy_from_slice(&account.to_be_bytes());
-        let tag = file
-            .cipher(passphrase)?
-            .encrypt_in_place_detached(XNonce::from_slice(&nonce), DOMAIN, secret.as_mut_slice())
-            .map_err(|_| KeystoreError::NotAWallet("its secret is too long".into()))?;
-        file.secret.0[..SECRET].copy_from_slice(secret.as_slice());
-        file.secret.0[SECRET..].copy_from_slice(&tag);
-        file.checksum = Hex(file.checksum());
+        let sealed = Sealed::new(&secret, passphrase, cost, random)?;
+        let file = WalletFile::new(wallet.account(), account, magic, Some(sealed));
         Ok(Self { file, account: wallet.account().clone() })
+    }
+
+    /// The same wallet without its secret: enough to see what it holds and to build transactions that are signed
+    /// elsewhere.
+    #[must_use]
+    pub fn watched(&self) -> Self {
+        let file = WalletFile::new(&self.account, self.file.account, self.file.magic, None);
+        Self { file, account: self.account.clone() }
+    }
+
+    /// Whether there is a secret to unlock.
+    pub fn can_sign(&self) -> bool {
+        self.file.sealed.is_some()
     }
 
     /// Reads a file. The work that it asks for is bounded, and the checksum fits.
@@ -186,13 +240,16 @@ impl StoredWallet {
             return Err(KeystoreError::TooNew(preamble.version));
         }
         let file: WalletFile = serde_json::from_str(text).map_err(none)?;
-        if file.version != VERSION || file.kdf != KDF || file.cipher != CIPHER {
+        let known = file.sealed.as_ref().is_none_or(|sealed| sealed.kdf == KDF && sealed.cipher == CIPHER);
+        if file.version != VERSION || !known {
             return Err(KeystoreError::NotAWallet(format!("version {VERSION} has {KDF} and {CIPHER}")));
         }
         if file.checksum.0 != file.checksum() {
             return Err(KeystoreError::Damaged);
         }
-        file.kdf_cost.check()?;
+        if let Some(sealed) = &file.sealed {
+            sealed.kdf_cost.check()?;
+        }
         let account = Account::from_bytes(file.magic.network_id(), file.account_key.0)
             .map_err(|error| KeystoreError::NotAWallet(error.to_string()))?;
         Ok(Self { file, account })
@@ -224,12 +281,7 @@ impl StoredWallet {
     /// Decrypts the secret key and compares what the file says in clear with it.
     pub fn unlock(&self, passphrase: &Zeroizing<String>) -> Result<Wallet, KeystoreError> {
         let file = &self.file;
-        let mut secret = Zeroizing::new([0; SECRET]);
-        secret.copy_from_slice(&file.secret.0[..SECRET]);
-        let tag = Tag::from_slice(&file.secret.0[SECRET..]);
-        file.cipher(passphrase)?
-            .decrypt_in_place_detached(XNonce::from_slice(&file.nonce.0), DOMAIN, secret.as_mut_slice(), tag)
-            .map_err(|_| KeystoreError::WrongPassphrase)?;
+        let secret = file.sealed.as_ref().ok_or(KeystoreError::WatchOnly)?.open(passphrase)?;
         let (key, rest) = secret.split_at(XPRV_SIZE);
         let (magic, account) = rest.split_at(4);
         if magic != file.magic.0.to_be_bytes() {

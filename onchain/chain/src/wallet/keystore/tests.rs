@@ -68,7 +68,7 @@ fn what_is_stored_is_watched_without_and_unlocked_with_the_passphrase() {
 fn two_files_of_one_wallet_and_passphrase_have_nothing_secret_in_common() {
     let [a, b]: [Value; 2] = [stored(), stored()].map(|stored| serde_json::from_str(&stored.to_json()).unwrap());
     for field in ["salt", "nonce", "secret"] {
-        assert_ne!(a[field], b[field]);
+        assert_ne!(a["sealed"][field], b["sealed"][field]);
     }
     let secret = hex::encode(wallet().secret_bytes().as_slice());
     assert!(!a.to_string().contains(&secret[..32]));
@@ -127,7 +127,7 @@ fn a_wrong_passphrase_damage_a_stranger_and_a_newer_version_are_told_apart() {
     let newer = json!({"format": "nunet-wallet", "version": 2, "anything": "else"}).to_string();
     assert!(matches!(StoredWallet::from_json(&newer).unwrap_err(), KeystoreError::TooNew(2)));
     assert!(matches!(refusal(changed(|file| file["version"] = 0.into())), KeystoreError::NotAWallet(_)));
-    assert!(matches!(refusal(changed(|file| file["kdf"] = "none".into())), KeystoreError::NotAWallet(_)));
+    assert!(matches!(refusal(changed(|file| file["sealed"]["kdf"] = "none".into())), KeystoreError::NotAWallet(_)));
 }
 
 #[test]
@@ -140,24 +140,40 @@ fn a_swapped_public_key_network_or_account_never_signs() {
     assert!(matches!(network, KeystoreError::Tampered("network")), "{network}");
     let account = refusal(changed(|file| file["account"] = 0.into()));
     assert!(matches!(account, KeystoreError::Tampered("account number")), "{account}");
-    let secret = refusal(changed(|file| file["nonce"] = "00".repeat(24).into()));
+    let secret = refusal(changed(|file| file["sealed"]["nonce"] = "00".repeat(24).into()));
     assert!(matches!(secret, KeystoreError::WrongPassphrase));
 }
 
 #[test]
 fn a_strangers_file_gets_no_more_work_than_the_limit() {
     for (field, value) in [("memory_kib", u32::MAX), ("passes", 11), ("lanes", 17)] {
-        let error = changed(|file| file["kdf_cost"][field] = value.into()).unwrap_err();
+        let error = changed(|file| file["sealed"]["kdf_cost"][field] = value.into()).unwrap_err();
         assert!(matches!(error, KeystoreError::TooCostly(_)), "{error}");
     }
     for (field, value) in [("memory_kib", 0), ("passes", 0), ("lanes", 0)] {
-        let error = changed(|file| file["kdf_cost"][field] = value.into()).unwrap_err();
+        let error = changed(|file| file["sealed"]["kdf_cost"][field] = value.into()).unwrap_err();
         assert!(matches!(error, KeystoreError::NotAWallet(_)), "{error}");
     }
     let (_folder, keystore) = folder();
     let path = create(&keystore, "long").unwrap();
     fs::write(&path, " ".repeat(20_000)).unwrap();
     assert!(keystore.read("long").unwrap_err().to_string().contains("longer than"));
+}
+
+#[test]
+fn a_watched_wallet_shows_addresses_and_signs_nothing() {
+    let (_folder, keystore) = folder();
+    let watched = stored().watched();
+    assert!(!watched.to_json().contains("secret"));
+    keystore.add("cold", &watched).unwrap();
+    let read = keystore.read("cold").unwrap();
+    assert!(!read.can_sign() && stored().can_sign());
+    assert_eq!((read.account(), read.magic()), (wallet().account(), DEVNET));
+    assert!(matches!(read.unlock(&passphrase()).unwrap_err(), KeystoreError::WatchOnly));
+    assert!(matches!(keystore.add("cold", &watched).unwrap_err(), KeystoreError::Exists { .. }));
+    // Cutting the secret out of a file leaves its checksum behind.
+    let cut = changed(|file| drop(file.as_object_mut().unwrap().remove("sealed"))).unwrap();
+    assert!(!cut.can_sign());
 }
 
 /// A file that an earlier build wrote, so that a change of the format cannot pass unseen.
