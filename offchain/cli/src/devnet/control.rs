@@ -4,12 +4,16 @@ use std::{process::ExitCode, time::Duration};
 
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
+use nunet_chain::summary::Names;
 use nunet_contracts::Ntx;
-use nunet_ledger::{Address, AssetId, Lovelace};
+use nunet_ledger::{Address, AssetId, Lovelace, Value};
 use reqwest::{Client, StatusCode};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value as Json, json};
 
-use crate::accounts::Accounts;
+use crate::{
+    accounts::{Accounts, MNEMONIC},
+    wallet::amounts::{Amount, parse_amount},
+};
 
 /// How long a devnet may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -39,9 +43,9 @@ pub struct FaucetArgs {
     /// Whom to pay.
     #[arg(value_name = "ADDRESS")]
     pub to: Address,
-    /// How much: `1000ada`, `50ntx`.
-    #[arg(value_name = "AMOUNT", required = true, num_args = 1..)]
-    pub amounts: Vec<FaucetAmount>,
+    /// How much: 1000ada, 50ntx.
+    #[arg(value_name = "AMOUNT", required = true, value_parser = parse_amount)]
+    pub amounts: Vec<Amount>,
     /// Which devnet.
     #[command(flatten)]
     pub running: RunningArgs,
@@ -83,35 +87,6 @@ pub struct RollbackArgs {
     pub running: RunningArgs,
 }
 
-/// An amount that the faucet pays.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FaucetAmount {
-    /// ADA.
-    Ada(Lovelace),
-    /// The devnet's NTX.
-    Ntx(Ntx),
-}
-
-impl std::str::FromStr for FaucetAmount {
-    type Err = anyhow::Error;
-
-    fn from_str(text: &str) -> anyhow::Result<Self> {
-        let lower = text.trim().to_ascii_lowercase();
-        // Both have six decimals.
-        let units = |number: &str| -> anyhow::Result<u64> {
-            let Ntx(units) = number.trim_end().parse().map_err(|_| anyhow!("write it as 12.5ada or 12.5ntx"))?;
-            Ok(units)
-        };
-        if let Some(number) = lower.strip_suffix("ada") {
-            Ok(Self::Ada(Lovelace(units(number)?)))
-        } else if let Some(number) = lower.strip_suffix("ntx") {
-            Ok(Self::Ntx(Ntx(units(number)?)))
-        } else {
-            bail!("it has no unit: write it as 12.5ada or 12.5ntx")
-        }
-    }
-}
-
 pub(super) async fn accounts(args: AccountsArgs) -> anyhow::Result<ExitCode> {
     let accounts = Accounts::new()?;
     let devnet = Running::new(&args.running)?;
@@ -122,15 +97,15 @@ pub(super) async fn accounts(args: AccountsArgs) -> anyhow::Result<ExitCode> {
         rows.push((*role as u32, address, lovelace, ntx));
     }
     if args.running.json {
-        let list: Vec<Value> = rows
+        let list: Vec<Json> = rows
             .iter()
             .map(|(account, address, lovelace, ntx)| {
                 json!({"account": account, "address": address.to_string(), "lovelace": lovelace.0, "ntx": ntx.0})
             })
             .collect();
-        println!("{}", json!({"mnemonic": crate::accounts::MNEMONIC, "accounts": list}));
+        println!("{}", json!({"mnemonic": MNEMONIC, "accounts": list}));
     } else {
-        println!("accounts (CIP-1852) of the well-known mnemonic \"{}\":", crate::accounts::MNEMONIC);
+        println!("accounts (CIP-1852) of the well-known mnemonic \"{}\":", MNEMONIC);
         for (account, address, lovelace, ntx) in rows {
             println!("  {account}  {address}  {lovelace}, {ntx}");
         }
@@ -139,23 +114,28 @@ pub(super) async fn accounts(args: AccountsArgs) -> anyhow::Result<ExitCode> {
 }
 
 pub(super) async fn faucet(args: FaucetArgs) -> anyhow::Result<ExitCode> {
-    let (mut lovelace, mut ntx) = (0_u64, 0_u64);
+    let ntx = Accounts::new()?.ntx;
+    let mut value = Value::default();
     for amount in &args.amounts {
-        let (sum, more) = match amount {
-            FaucetAmount::Ada(more) => (&mut lovelace, more.0),
-            FaucetAmount::Ntx(more) => (&mut ntx, more.0),
+        let (asset, quantity) = match amount {
+            Amount::Ada(more) => {
+                let sum = value.lovelace().0.checked_add(more.0).context("that is too much ADA")?;
+                value.set_lovelace(Lovelace(sum));
+                continue;
+            }
+            Amount::Ntx(more) => (ntx.clone(), more.0),
+            Amount::Asset(asset, more) => (asset.clone(), *more),
         };
-        *sum = sum.checked_add(more).context("the amounts add up to more than there is")?;
+        value.add_asset(asset, quantity).context("that is more of a token than can be")?;
     }
-    let mut assets = Map::new();
-    if ntx > 0 {
-        assets.insert(Accounts::new()?.ntx.to_string(), json!(ntx));
-    }
-    let request = json!({"address": args.to.to_string(), "lovelace": lovelace, "assets": assets});
+    let assets: Map<String, Json> =
+        value.assets().map(|(asset, quantity)| (asset.to_string(), json!(quantity))).collect();
+    let request = json!({"address": args.to.to_string(), "lovelace": value.lovelace().0, "assets": assets});
     let answer = Running::new(&args.running)?.tell("faucet", &request).await?;
-    let moved = format!("{}, {}", Lovelace(lovelace), Ntx(ntx));
-    args.running
-        .show(&answer, || format!("{moved} are on the way to {}: transaction {}", args.to, text(&answer, "tx_hash")));
+    let names = Names { ntx: Some(ntx) };
+    args.running.show(&answer, || {
+        format!("{} are on the way to {}: transaction {}", names.value(&value), args.to, text(&answer, "tx_hash"))
+    });
     Ok(ExitCode::SUCCESS)
 }
 
@@ -190,7 +170,7 @@ pub(super) async fn rollback(args: RollbackArgs) -> anyhow::Result<ExitCode> {
 }
 
 impl RunningArgs {
-    fn show(&self, answer: &Value, sentence: impl FnOnce() -> String) {
+    fn show(&self, answer: &Json, sentence: impl FnOnce() -> String) {
         if self.json {
             println!("{answer}");
         } else {
@@ -199,7 +179,7 @@ impl RunningArgs {
     }
 }
 
-fn tip(answer: &Value) -> String {
+fn tip(answer: &Json) -> String {
     format!("block {}, slot {}, {}", answer["height"], answer["slot"], text(answer, "hash"))
 }
 
@@ -220,7 +200,7 @@ impl Running {
     }
 
     /// Posts to one of the devnet's own routes.
-    async fn tell(&self, what: &str, body: &Value) -> anyhow::Result<Value> {
+    async fn tell(&self, what: &str, body: &Json) -> anyhow::Result<Json> {
         let request = self.client.post(format!("{}/devnet/{what}", self.url)).json(body);
         self.answer(request).await?.with_context(|| format!("{} is no devnet of this version", self.url))
     }
@@ -243,7 +223,7 @@ impl Running {
     }
 
     /// The answer; `None` when there is no such thing.
-    async fn answer(&self, request: reqwest::RequestBuilder) -> anyhow::Result<Option<Value>> {
+    async fn answer(&self, request: reqwest::RequestBuilder) -> anyhow::Result<Option<Json>> {
         let response = request.send().await.map_err(|error| {
             anyhow!(
                 "no devnet answers at {}: {error}; start one with `nunet devnet`, or say where it is with --url",
@@ -254,7 +234,7 @@ impl Running {
         if status == StatusCode::NOT_FOUND {
             return Ok(None);
         }
-        let answer: Value =
+        let answer: Json =
             response.json().await.with_context(|| format!("{} answered with what is no JSON", self.url))?;
         if status.is_success() { Ok(Some(answer)) } else { bail!("the devnet refused: {}", text(&answer, "message")) }
     }

@@ -36,7 +36,7 @@ pub(super) async fn command(args: RunArgs) -> anyhow::Result<ExitCode> {
         listen: (Ipv4Addr::LOCALHOST, args.port).into(),
         block_interval: (!args.on_demand).then_some(args.block_interval.unwrap_or(BLOCK_INTERVAL)),
         data: args.data.clone(),
-        ..accounts.devnet()
+        ..accounts.devnet()?
     };
     let devnet = Devnet::start(config).await.context("starting the devnet")?;
     announce(&args, &accounts, &devnet);
