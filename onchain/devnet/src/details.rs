@@ -1,5 +1,7 @@
 //! What a transaction says beyond its effects: read once from its bytes, for the answers of the HTTP API.
 
+mod metadata;
+
 use std::collections::BTreeMap;
 
 use nunet_ledger::{
@@ -26,6 +28,8 @@ pub(crate) struct Details {
     pub(crate) scripts: Vec<Script>,
     /// Datums in the witness set, as CBOR.
     pub(crate) datums: Vec<Vec<u8>>,
+    /// Metadata as CBOR, by label.
+    pub(crate) metadata: BTreeMap<u64, Vec<u8>>,
 }
 
 /// A redeemer, as far as the API shows it.
@@ -54,7 +58,7 @@ pub(crate) enum Runs {
 impl Details {
     /// Reads a transaction of the Conway era.
     pub(crate) fn read(cbor: &[u8]) -> Result<Self, CborError> {
-        let ReceivedTx { body, witnesses, .. } = ReceivedTx::decode(cbor)?;
+        let ReceivedTx { body, witnesses, auxiliary, .. } = ReceivedTx::decode(cbor)?;
         let redeemers = witnesses.redeemers.iter().map(|((purpose, index), redeemer)| RedeemerDetail {
             purpose: *purpose,
             index: *index,
@@ -63,6 +67,8 @@ impl Details {
             runs: runs(&body, *purpose, *index).unwrap_or(Runs::Nothing),
         });
         Ok(Self {
+            // The ledger's rules refuse a transaction whose auxiliary data has none of the three forms.
+            metadata: auxiliary.and_then(|bytes| metadata::metadata(bytes).ok()).unwrap_or_default(),
             redeemers: redeemers.collect(),
             scripts: witnesses.scripts.into_values().collect(),
             datums: witnesses.datums.into_values().map(<[u8]>::to_vec).collect(),
@@ -88,6 +94,16 @@ impl Details {
     }
 }
 
+/// The stake credential that a certificate is about, if it is about one.
+pub(crate) fn stake_credential(certificate: &ReceivedCertificate) -> Option<Credential> {
+    match certificate {
+        ReceivedCertificate::Register { credential, .. } | ReceivedCertificate::Deregister { credential, .. } => {
+            Some(*credential)
+        }
+        ReceivedCertificate::Other { .. } => None,
+    }
+}
+
 /// What a certificate does to a stake credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum StakeEvent {
@@ -107,12 +123,7 @@ fn runs(body: &ReceivedBody, purpose: Purpose, index: u32) -> Option<Runs> {
             return policies.get(index).map(|policy| Runs::Script(*policy));
         }
         Purpose::Withdraw => body.withdrawals.keys().nth(index)?.credential,
-        Purpose::Certify => match body.certificates.get(index)? {
-            ReceivedCertificate::Register { credential, .. } | ReceivedCertificate::Deregister { credential, .. } => {
-                *credential
-            }
-            ReceivedCertificate::Other { .. } => return None,
-        },
+        Purpose::Certify => stake_credential(body.certificates.get(index)?)?,
     };
     match credential {
         Credential::Script(hash) => Some(Runs::Script(hash)),

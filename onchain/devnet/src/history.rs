@@ -1,5 +1,7 @@
 //! The index of confirmed blocks that the API's questions are answered from.
 
+pub(crate) mod lookups;
+
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
@@ -14,6 +16,7 @@ use crate::{
     chain::{Applied, Block, SLOT_LENGTH_MS, Tip},
     details::StakeEvent,
 };
+use lookups::Lookups;
 
 /// Slots in an epoch: five days, as on mainnet.
 pub const EPOCH_LENGTH: u64 = 432_000;
@@ -39,6 +42,7 @@ pub(crate) struct History {
     scripts: HashMap<ScriptHash, Script>,
     datums: HashMap<[u8; 32], Vec<u8>>,
     epochs: BTreeMap<u64, EpochRecord>,
+    lookups: Lookups,
 }
 
 /// A block, with what it sums up to.
@@ -125,6 +129,7 @@ impl History {
             scripts: HashMap::new(),
             datums: HashMap::new(),
             epochs: BTreeMap::new(),
+            lookups: Lookups::default(),
         }
     }
 
@@ -181,6 +186,7 @@ impl History {
             self.add_stake_events(&applied, epoch);
             self.add_mints(&applied);
         }
+        self.lookups.append(position, &applied, |outpoint| self.outputs.get(outpoint).map(|record| &record.output));
         self.transactions.push(TxRecord { applied, height, index });
     }
 
@@ -294,6 +300,10 @@ impl History {
 
     pub(crate) fn datum(&self, hash: &[u8; 32]) -> Option<&[u8]> {
         self.datums.get(hash).map(Vec::as_slice)
+    }
+
+    pub(crate) fn lookups(&self) -> &Lookups {
+        &self.lookups
     }
 
     pub(crate) fn epoch(&self, epoch: u64) -> Option<&EpochRecord> {
