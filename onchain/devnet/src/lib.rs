@@ -26,8 +26,8 @@ mod faucet;
 mod genesis;
 mod history;
 mod http;
-mod metrics;
 pub mod judge;
+mod metrics;
 mod server;
 mod store;
 
