@@ -12,7 +12,7 @@ mod mempool;
 use std::{collections::VecDeque, sync::Arc};
 
 use nunet_ledger::{
-    CborError, Credential, Lovelace, NetworkMagic, PosixMs, Slot, SlotConfig, TxId,
+    CborError, Credential, Epoch, Lovelace, NetworkMagic, PosixMs, Slot, SlotConfig, TxId,
     parameters::ProtocolParameters,
     rules::{Effects, LedgerError, LedgerState, Undo},
 };
@@ -126,9 +126,18 @@ pub struct Rollback {
 struct Past {
     /// The latest block before it.
     before: Tip,
-    /// What was paid before its first transaction.
-    rewards: Vec<(Credential, Lovelace)>,
+    /// What takes back what came before its first transaction, in order.
+    begun: Vec<Undo>,
     transactions: Vec<Done>,
+}
+
+/// What came before a block's first transaction.
+#[derive(Debug, Default)]
+struct Begun {
+    /// What takes it back, in order.
+    undo: Vec<Undo>,
+    /// The accounts that it changed, as they were then.
+    accounts: Changes,
 }
 
 /// The state of the ledger and what waits to change it.
@@ -181,15 +190,15 @@ impl Chain {
     /// follow within a second share their slot.
     pub fn tick(&mut self, now: PosixMs) -> Block {
         let slot = self.slot_at(now);
-        let mut accounts = Changes::new();
+        let mut begun = Begun::default();
         if self.begins_epoch(slot) || !self.mempool.holds(slot) {
             let waiting = self.mempool.unwind(&mut self.state);
             // Without rewards there is no account that could be missing.
-            accounts = self.begin_block(slot, &[]).unwrap_or_default();
+            begun = self.begin_block(slot, &[]).unwrap_or_default();
             self.readmit(waiting, slot);
         }
         let transactions = self.mempool.take_block(&self.state.params);
-        self.seal(slot, Vec::new(), accounts, transactions)
+        self.seal(slot, Vec::new(), begun, transactions)
     }
 
     /// Pays rewards into a stake account, as the end of an epoch does on other networks, and makes the next block;
@@ -200,11 +209,11 @@ impl Chain {
         let waiting = self.mempool.unwind(&mut self.state);
         let payable =
             self.state.accounts.get(&account).is_some_and(|held| held.rewards.0.checked_add(amount.0).is_some());
-        let accounts = if payable { self.begin_block(slot, &rewards) } else { None };
+        let begun = if payable { self.begin_block(slot, &rewards) } else { None };
         self.readmit(waiting, slot);
-        let accounts = accounts?;
+        let begun = begun?;
         let transactions = self.mempool.take_block(&self.state.params);
-        Some(self.seal(slot, rewards, accounts, transactions))
+        Some(self.seal(slot, rewards, begun, transactions))
     }
 
     /// Whether the chain can go back that far.
@@ -232,13 +241,13 @@ impl Chain {
         let waited = self.mempool.unwind(&mut self.state);
         let mut back = Vec::new();
         for _ in 0..blocks {
-            let Some(Past { before, rewards, transactions }) = self.past.pop_back() else { break };
+            let Some(Past { before, begun, transactions }) = self.past.pop_back() else { break };
             for (applied, undo) in transactions.into_iter().rev() {
                 self.state.revert(undo);
                 back.push(applied);
             }
-            for (account, amount) in rewards.into_iter().rev() {
-                self.take_reward(account, amount);
+            for undo in begun.into_iter().rev() {
+                self.state.revert(undo);
             }
             self.tip = before;
         }
@@ -260,7 +269,7 @@ impl Chain {
     pub fn replay(&mut self, record: BlockRecord) -> Result<Block, ReplayError> {
         let height = self.tip.height + 1;
         let BlockRecord { slot, fork, rewards, transactions, hash } = record;
-        let accounts = self.begin_block(slot, &rewards).ok_or(ReplayError::Rewards { height })?;
+        let begun = self.begin_block(slot, &rewards).ok_or(ReplayError::Rewards { height })?;
         for (index, cbor) in transactions.into_iter().enumerate() {
             let failed = |reason: SubmitError| ReplayError::Transaction { height, index, reason };
             let effects = self.state.revalidate(&cbor, slot).map_err(|error| failed(error.into()))?;
@@ -269,7 +278,7 @@ impl Chain {
         }
         self.fork = self.fork.max(fork);
         let transactions = self.mempool.take_all();
-        let block = self.seal(slot, rewards, accounts, transactions);
+        let block = self.seal(slot, rewards, begun, transactions);
         if block.tip.hash == hash { Ok(block) } else { Err(ReplayError::Hash { height }) }
     }
 
@@ -324,7 +333,7 @@ impl Chain {
 
     /// Whether a block of this slot is the first of an epoch: rules that look at the epoch may decide otherwise in it.
     fn begins_epoch(&self, slot: Slot) -> bool {
-        slot.0 / self.state.epoch_length > self.tip.slot.0 / self.state.epoch_length
+        self.state.epochs.at(slot) > self.state.epochs.at(self.tip.slot)
     }
 
     /// Applies a valid transaction and puts it into the mempool.
@@ -352,39 +361,42 @@ impl Chain {
         }
     }
 
-    /// Does what comes before a block's first transaction, with nothing in the mempool: the one place where an epoch
-    /// begins, and where rewards are paid. Returns the accounts that changed; `None` when one to be paid is not
-    /// registered.
-    fn begin_block(&mut self, _slot: Slot, rewards: &[(Credential, Lovelace)]) -> Option<Changes> {
-        let pay = |(account, amount): &(Credential, Lovelace)| {
-            let held = self.state.accounts.get_mut(account)?;
-            held.rewards.0 = held.rewards.0.checked_add(amount.0)?;
-            Some((*account, Some(*held)))
-        };
-        rewards.iter().map(pay).collect()
-    }
-
-    /// Takes back a reward that [`Chain::begin_block`] paid.
-    fn take_reward(&mut self, account: Credential, amount: Lovelace) {
-        if let Some(held) = self.state.accounts.get_mut(&account) {
-            held.rewards.0 = held.rewards.0.saturating_sub(amount.0);
+    /// Does what comes before a block's first transaction, with nothing in the mempool: epochs begin, and then rewards are
+    /// paid. `None` when an account to be paid is not registered.
+    fn begin_block(&mut self, slot: Slot, rewards: &[(Credential, Lovelace)]) -> Option<Begun> {
+        let mut begun = Begun::default();
+        let (latest, next) = (self.state.epochs.at(self.tip.slot), self.state.epochs.at(slot));
+        for epoch in latest.0 + 1..=next.0 {
+            let undo = self.state.begin_epoch(Epoch(epoch));
+            let now = |(credential, _): &(Credential, _)| (*credential, self.state.accounts.get(credential).copied());
+            begun.accounts.extend(undo.accounts.iter().map(now));
+            begun.undo.push(undo);
         }
+        for (account, amount) in rewards {
+            let held = self.state.accounts.get_mut(account)?;
+            let before = *held;
+            held.rewards.0 = held.rewards.0.checked_add(amount.0)?;
+            begun.accounts.push((*account, Some(*held)));
+            begun.undo.push(Undo { accounts: vec![(*account, Some(before))], ..Undo::default() });
+        }
+        Some(begun)
     }
 
     fn seal(
         &mut self,
         slot: Slot,
         rewards: Vec<(Credential, Lovelace)>,
-        accounts: Changes,
+        begun: Begun,
         transactions: Vec<Done>,
     ) -> Block {
+        let Begun { undo, accounts } = begun;
         let before = self.tip;
         let height = before.height + 1;
         let ids = transactions.iter().map(|(applied, _)| &applied.id);
         let hash = block_hash((height, slot, self.fork), Some(before.hash), &rewards, ids);
         self.tip = Tip { height, slot, time: self.state.slots.begin(slot), hash };
         let held = transactions.iter().map(|(applied, _)| applied.clone()).collect();
-        self.past.push_back(Past { before, rewards: rewards.clone(), transactions });
+        self.past.push_back(Past { before, begun: undo, transactions });
         if self.past.len() as u64 > MAX_ROLLBACK {
             self.past.pop_front();
         }

@@ -1,5 +1,7 @@
 //! What a transaction says beyond its effects: read once from its bytes, for the answers of the HTTP API.
 
+mod metadata;
+
 use std::collections::BTreeMap;
 
 use nunet_ledger::{
@@ -27,6 +29,8 @@ pub(crate) struct Details {
     pub(crate) scripts: Vec<Script>,
     /// Datums in the witness set, as CBOR.
     pub(crate) datums: Vec<Vec<u8>>,
+    /// Metadata as CBOR, by label.
+    pub(crate) metadata: BTreeMap<u64, Vec<u8>>,
 }
 
 /// A redeemer, as far as the API shows it.
@@ -57,7 +61,7 @@ pub(crate) enum Runs {
 impl Details {
     /// Reads a transaction of the Conway era.
     pub(crate) fn read(cbor: &[u8]) -> Result<Self, CborError> {
-        let ReceivedTx { body, witnesses, .. } = ReceivedTx::decode(cbor)?;
+        let ReceivedTx { body, witnesses, auxiliary, .. } = ReceivedTx::decode(cbor)?;
         let redeemers = witnesses.redeemers.iter().map(|((purpose, index), redeemer)| RedeemerDetail {
             purpose: *purpose,
             index: *index,
@@ -66,6 +70,8 @@ impl Details {
             runs: runs(&body, *purpose, *index).unwrap_or(Runs::Nothing),
         });
         Ok(Self {
+            // The ledger's rules refuse a transaction whose auxiliary data has none of the three forms.
+            metadata: auxiliary.and_then(|all| metadata::metadata(all.bytes).ok()).unwrap_or_default(),
             redeemers: redeemers.collect(),
             scripts: witnesses.scripts.into_values().collect(),
             datums: witnesses.datums.into_values().map(<[u8]>::to_vec).collect(),
@@ -91,6 +97,19 @@ impl Details {
             ReceivedCertificate::Deregister { credential, .. } => Some((index, *credential, StakeEvent::Removed)),
             _ => None,
         })
+    }
+}
+
+/// The stake credential that a certificate is about, if it is about one.
+pub(crate) fn stake_credential(certificate: &ReceivedCertificate) -> Option<Credential> {
+    match certificate {
+        ReceivedCertificate::Register { credential, .. }
+        | ReceivedCertificate::Deregister { credential, .. }
+        | ReceivedCertificate::Delegate { credential, .. }
+        | ReceivedCertificate::RegisterAndDelegate { credential, .. } => Some(*credential),
+        ReceivedCertificate::RegisterPool(_)
+        | ReceivedCertificate::RetirePool { .. }
+        | ReceivedCertificate::Other { .. } => None,
     }
 }
 

@@ -1,5 +1,6 @@
 //! The index of confirmed blocks that the API's questions are answered from.
 
+pub(crate) mod lookups;
 mod undo;
 
 use std::{
@@ -16,6 +17,7 @@ use crate::{
     chain::{Applied, Block, Changes, MAX_ROLLBACK, SLOT_LENGTH_MS, Tip},
     details::StakeEvent,
 };
+use lookups::Lookups;
 use undo::Change;
 
 /// Slots in an epoch: five days, as on mainnet.
@@ -45,6 +47,7 @@ pub(crate) struct History {
     epochs: BTreeMap<u64, EpochRecord>,
     /// What the latest blocks changed, oldest first: as many as the chain can go back.
     changes: VecDeque<Vec<Change>>,
+    lookups: Lookups,
 }
 
 /// A block, with what it sums up to.
@@ -138,6 +141,7 @@ impl History {
             datums: HashMap::new(),
             epochs: BTreeMap::new(),
             changes: VecDeque::new(),
+            lookups: Lookups::default(),
         }
     }
 
@@ -213,6 +217,7 @@ impl History {
             self.add_mints(&applied, changes);
         }
         self.set_accounts(&applied.accounts, changes);
+        self.lookups.append(position, &applied, |outpoint| self.outputs.get(outpoint).map(|record| &record.output));
         self.transactions.push(TxRecord { applied, height, index });
     }
 
@@ -369,6 +374,10 @@ impl History {
 
     pub(crate) fn datum(&self, hash: &[u8; 32]) -> Option<&[u8]> {
         self.datums.get(hash).map(Vec::as_slice)
+    }
+
+    pub(crate) fn lookups(&self) -> &Lookups {
+        &self.lookups
     }
 
     pub(crate) fn epoch(&self, epoch: u64) -> Option<&EpochRecord> {

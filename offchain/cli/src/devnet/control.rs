@@ -183,7 +183,7 @@ fn tip(answer: &Json) -> String {
     format!("block {}, slot {}, {}", answer["height"], answer["slot"], text(answer, "hash"))
 }
 
-fn text<'a>(answer: &'a Value, key: &str) -> &'a str {
+fn text<'a>(answer: &'a Json, key: &str) -> &'a str {
     answer[key].as_str().unwrap_or_default()
 }
 

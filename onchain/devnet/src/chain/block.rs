@@ -159,9 +159,16 @@ impl Applied {
 
 /// Deposits that a transaction pays, less those that it gets back.
 fn deposit(state: &LedgerState, effects: &Effects) -> i64 {
-    effects.accounts.iter().fold(0_i64, |sum, (credential, after)| {
-        let before = state.accounts.get(credential).map_or(0, |account| account.deposit.0);
-        let after = after.as_ref().map_or(0, |account| account.deposit.0);
+    let accounts = effects.accounts.iter().map(|(credential, after)| {
+        let before = state.accounts.get(credential).map(|account| account.deposit);
+        (before, after.as_ref().map(|account| account.deposit))
+    });
+    let pools = effects.pools.iter().map(|(id, after)| {
+        let before = state.pools.get(id).map(|pool| pool.deposit);
+        (before, after.as_ref().map(|pool| pool.deposit))
+    });
+    accounts.chain(pools).fold(0_i64, |sum, (before, after)| {
+        let (before, after) = (before.unwrap_or_default().0, after.unwrap_or_default().0);
         sum.saturating_add(after.cast_signed()).saturating_sub(before.cast_signed())
     })
 }

@@ -37,16 +37,20 @@ pub(super) enum Change {
 impl History {
     /// Takes the latest blocks back, at most as many as the chain can go back.
     pub(crate) fn rollback(&mut self, blocks: u64) {
+        let before = self.transactions.len();
         for _ in 0..blocks {
-            let Some(changes) = self.changes.pop_back() else { return };
+            let Some(changes) = self.changes.pop_back() else { break };
             for change in changes.into_iter().rev() {
                 self.take_back(change);
             }
-            let Some(block) = self.blocks.pop() else { return };
+            let Some(block) = self.blocks.pop() else { break };
             self.block_by_hash.remove(&block.tip.hash);
             for record in self.transactions.drain(block.transactions.start..) {
                 self.transaction_by_id.remove(&record.applied.id);
             }
+        }
+        if self.transactions.len() < before {
+            self.lookups.rollback(self.transactions.len());
         }
     }
 

@@ -56,7 +56,7 @@ fn owner() -> Owner {
 async fn start() -> (Devnet, BlockfrostAPI) {
     let funding = Funding { address: owner().address, lovelace: FUNDS, ntx: 0 };
     let config = DevnetConfig {
-        block_interval: Duration::from_millis(50),
+        block_interval: Some(Duration::from_millis(50)),
         genesis: devnet_genesis(&ntx(), &[funding]).unwrap(),
         ..DevnetConfig::default()
     };
