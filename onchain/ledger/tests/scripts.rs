@@ -150,6 +150,27 @@ fn hashed_datums_are_shown() {
 }
 
 #[test]
+fn the_first_language_is_shown_no_inline_datum() {
+    let first = || Script::PlutusV1(plutus("(program 1.0.0 (lam redeemer (lam context (con unit ()))))"));
+    let minting = |script: Script| {
+        let token = asset(script.hash());
+        let mut draft = Draft::payment();
+        draft.tx.body.mint.insert(token.clone(), 5);
+        draft.tx.body.outputs[0].value.add_asset(token, 5).unwrap();
+        draft.tx.body.collateral.insert(outpoint(2));
+        draft.run(Purpose::Mint, 0, script);
+        draft
+    };
+    minting(first()).check().unwrap();
+    let mut draft = minting(first());
+    draft.tx.body.outputs[0].datum = Some(Datum::Inline(vec![0x00]));
+    draft.refused("CollectErrors");
+    let mut draft = minting(yes());
+    draft.tx.body.outputs[0].datum = Some(Datum::Inline(vec![0x00]));
+    draft.check().unwrap();
+}
+
+#[test]
 fn a_script_by_reference_is_found() {
     let mut draft = Draft::scripted();
     draft.tx.witnesses.scripts.clear();
