@@ -94,9 +94,11 @@ pub(crate) fn load(work: &Work, kept: Kept) -> Value {
         let before = devnet.transactions().len();
         let began = Instant::now();
         submit(&devnet, &work.transactions, Some(PER_BLOCK)).await;
-        devnet.make_blocks(1).await.unwrap();
+        // What blocks had no room for.
+        while devnet.transactions().len() - before < work.transactions.len() {
+            devnet.make_blocks(1).await.unwrap();
+        }
         let line = rate(work.transactions.len(), began);
-        assert_eq!(devnet.transactions().len() - before, work.transactions.len());
         devnet.shutdown().await;
         line
     })

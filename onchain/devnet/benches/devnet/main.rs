@@ -15,7 +15,7 @@
 //!   300,000 lovelace; one collateral input of 100 ADA, the same for all; 1 key witness.
 //!
 //! A run submits the transactions one by one in order, each validated in full against the mempool, and makes a block after
-//! every 250.
+//! every 250; 310 payments have room in a block by their bytes, and 200 script spends by the steps that they declare.
 //!
 //! # Figures
 //!
