@@ -13,6 +13,7 @@ use nunet_ledger::{
 
 /// A transaction's parts that its effects do not show.
 #[derive(Clone, Debug, Default)]
+#[cfg_attr(test, derive(PartialEq))]
 pub(crate) struct Details {
     pub(crate) inputs: Vec<OutPoint>,
     pub(crate) collateral: Vec<OutPoint>,
@@ -34,6 +35,7 @@ pub(crate) struct Details {
 
 /// A redeemer, as far as the API shows it.
 #[derive(Clone, Debug)]
+#[cfg_attr(test, derive(PartialEq))]
 pub(crate) struct RedeemerDetail {
     pub(crate) purpose: Purpose,
     pub(crate) index: u32,
@@ -46,6 +48,7 @@ pub(crate) struct RedeemerDetail {
 
 /// What tells the script that a redeemer is for.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(test, derive(PartialEq))]
 pub(crate) enum Runs {
     /// The address of this input.
     AtInput(OutPoint),
@@ -68,7 +71,7 @@ impl Details {
         });
         Ok(Self {
             // The ledger's rules refuse a transaction whose auxiliary data has none of the three forms.
-            metadata: auxiliary.and_then(|bytes| metadata::metadata(bytes).ok()).unwrap_or_default(),
+            metadata: auxiliary.and_then(|all| metadata::metadata(all.bytes).ok()).unwrap_or_default(),
             redeemers: redeemers.collect(),
             scripts: witnesses.scripts.into_values().collect(),
             datums: witnesses.datums.into_values().map(<[u8]>::to_vec).collect(),
@@ -87,9 +90,12 @@ impl Details {
     /// The stake credentials that certificates register or remove, with the certificates' indices.
     pub(crate) fn stake_events(&self) -> impl Iterator<Item = (usize, Credential, StakeEvent)> {
         self.certificates.iter().enumerate().filter_map(|(index, certificate)| match certificate {
-            ReceivedCertificate::Register { credential, .. } => Some((index, *credential, StakeEvent::Registered)),
+            ReceivedCertificate::Register { credential, .. }
+            | ReceivedCertificate::RegisterAndDelegate { credential, .. } => {
+                Some((index, *credential, StakeEvent::Registered))
+            }
             ReceivedCertificate::Deregister { credential, .. } => Some((index, *credential, StakeEvent::Removed)),
-            ReceivedCertificate::Other { .. } => None,
+            _ => None,
         })
     }
 }
@@ -97,10 +103,13 @@ impl Details {
 /// The stake credential that a certificate is about, if it is about one.
 pub(crate) fn stake_credential(certificate: &ReceivedCertificate) -> Option<Credential> {
     match certificate {
-        ReceivedCertificate::Register { credential, .. } | ReceivedCertificate::Deregister { credential, .. } => {
-            Some(*credential)
-        }
-        ReceivedCertificate::Other { .. } => None,
+        ReceivedCertificate::Register { credential, .. }
+        | ReceivedCertificate::Deregister { credential, .. }
+        | ReceivedCertificate::Delegate { credential, .. }
+        | ReceivedCertificate::RegisterAndDelegate { credential, .. } => Some(*credential),
+        ReceivedCertificate::RegisterPool(_)
+        | ReceivedCertificate::RetirePool { .. }
+        | ReceivedCertificate::Other { .. } => None,
     }
 }
 
@@ -123,7 +132,7 @@ fn runs(body: &ReceivedBody, purpose: Purpose, index: u32) -> Option<Runs> {
             return policies.get(index).map(|policy| Runs::Script(*policy));
         }
         Purpose::Withdraw => body.withdrawals.keys().nth(index)?.credential,
-        Purpose::Certify => stake_credential(body.certificates.get(index)?)?,
+        Purpose::Certify => body.certificates.get(index)?.witness()?,
     };
     match credential {
         Credential::Script(hash) => Some(Runs::Script(hash)),

@@ -1,5 +1,5 @@
 //! The HTTP side: [Blockfrost's API](https://docs.blockfrost.io/) under `/api/v0` and without the prefix, and the
-//! devnet's own `POST /devnet/advance`.
+//! devnet's own routes.
 
 mod account_history;
 mod accounts;
@@ -9,6 +9,7 @@ mod answer;
 mod assets;
 mod blocks;
 mod body;
+mod devnet;
 mod epochs;
 mod evaluate;
 mod metadata;
@@ -43,14 +44,19 @@ const MAX_REASON: usize = 4_096;
 
 /// All routes over a devnet.
 pub(crate) fn router(node: Arc<Node>) -> Router {
-    let api = chain_routes().merge(transaction_routes()).merge(holder_routes()).merge(token_and_script_routes());
+    let api = chain_routes()
+        .merge(transaction_routes())
+        .merge(holder_routes())
+        .merge(token_and_script_routes())
+        .merge(devnet::routes());
     Router::new()
         .nest("/api/v0", api.clone())
         .route("/api/v0/", get(network::root))
         .merge(api)
         .fallback(no_such_path)
-        .with_state(node)
+        .with_state(node.clone())
         .layer(middleware::map_response(explain))
+        .layer(middleware::from_fn_with_state(node, devnet::observe))
 }
 
 /// The network, its blocks and epochs, its pools and representatives.
@@ -106,7 +112,6 @@ fn transaction_routes() -> Router<Arc<Node>> {
         .route("/tx/submit", post(submit::submit))
         .route("/utils/txs/evaluate", post(evaluate::evaluate))
         .route("/utils/txs/evaluate/utxos", post(evaluate::evaluate_with))
-        .route("/devnet/advance", post(submit::advance))
 }
 
 /// Addresses and stake accounts.

@@ -72,7 +72,6 @@ impl Lookups {
     }
 
     /// Takes back every transaction but the first `kept`.
-    #[cfg_attr(not(test), allow(dead_code, reason = "the history takes no blocks back yet"))]
     pub(crate) fn rollback(&mut self, kept: usize) {
         self.positions.retain(|_, positions| {
             positions.truncate(positions.partition_point(|position| *position < kept));

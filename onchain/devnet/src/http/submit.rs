@@ -1,9 +1,8 @@
-//! Transactions on their way in: submission and the mempool; and the devnet's clock.
+//! Transactions on their way in: submission and the mempool.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{Json, extract::State, http::StatusCode};
-use serde::Deserialize;
 use serde_json::json;
 
 use super::{
@@ -26,25 +25,6 @@ pub(super) async fn submit(State(node): State<Arc<Node>>, body: BoundedBody) -> 
 pub(super) async fn mempool(State(node): State<Arc<Node>>, page: Page) -> Answer {
     let waiting = node.mempool().await?;
     Ok(Json(page.of(waiting.into_iter()).into_iter().map(|id| json!({ "tx_hash": id })).collect()))
-}
-
-#[derive(Deserialize)]
-struct Advance {
-    seconds: u64,
-}
-
-/// Moves the devnet's clock and answers with the new latest block. The media type is not asked for, so that a plain
-/// `curl -d` works.
-pub(super) async fn advance(State(node): State<Arc<Node>>, body: BoundedBody) -> Answer {
-    let Advance { seconds } = serde_json::from_slice(&body.bytes)
-        .map_err(|error| ApiError::bad_request(format!("the body is not {{\"seconds\": n}}: {error}")))?;
-    let tip = node.advance(Duration::from_secs(seconds)).await?;
-    Ok(Json(json!({
-        "height": tip.height,
-        "slot": tip.slot,
-        "time": tip.time.0 / 1_000,
-        "hash": hex::encode(tip.hash),
-    })))
 }
 
 /// A refusal as cardano-submit-api nests it, in a string: clients of Blockfrost look for the predicate's name there.

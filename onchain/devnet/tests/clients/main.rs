@@ -64,7 +64,7 @@ fn staked_account() -> String {
 async fn start() -> (Devnet, BlockfrostAPI) {
     let funding = |address, ntx| Funding { address, lovelace: FUNDS, ntx };
     let config = DevnetConfig {
-        block_interval: Duration::from_millis(50),
+        block_interval: Some(Duration::from_millis(50)),
         genesis: devnet_genesis(&ntx(), &[funding(owner().address, 0), funding(Owner::new(1).address, NTX)]).unwrap(),
         ..DevnetConfig::default()
     };

@@ -1,11 +1,14 @@
 //! Outputs: on this network, with enough lovelace, and not too long (`UTXO` rule of the Babbage specification).
 
+use std::collections::BTreeMap;
+
 use crate::{
     address::Address,
     byron::ByronParts,
     fees::min_ada_for_size,
     received::SizedOutput,
     rules::{Case, LedgerError},
+    value::Value,
 };
 
 /// Most bytes of attributes in a Byron address.
@@ -48,9 +51,19 @@ fn not_too_small(case: &Case<'_>, index: usize, sized: &SizedOutput) -> Result<(
     if lovelace >= minimum { Ok(()) } else { Err(LedgerError::BabbageOutputTooSmallUTxO { index, lovelace, minimum }) }
 }
 
-/// The value's size is that of its shortest encoding, whatever encoding was sent.
+/// Most entries of a map that the ledger writes with as many bytes as this crate does; longer ones end with a break.
+const DEFINITE_MAP: usize = 255;
+
+/// The bytes of a value as the ledger writes it itself, whatever encoding was sent.
+fn size_of(value: &Value) -> u64 {
+    let mut names = BTreeMap::<_, usize>::new();
+    value.assets().for_each(|(asset, _)| *names.entry(asset.policy).or_default() += 1);
+    let maps = names.values().copied().chain([names.len()]);
+    (value.to_cbor().len() - maps.filter(|entries| *entries > DEFINITE_MAP).count()) as u64
+}
+
 fn not_too_big(case: &Case<'_>, index: usize, sized: &SizedOutput) -> Result<(), LedgerError> {
-    let (size, limit) = (sized.output.value.to_cbor().len() as u64, case.state.params.max_value_size);
+    let (size, limit) = (size_of(&sized.output.value), case.state.params.max_value_size);
     if size > limit {
         return Err(LedgerError::OutputTooBigUTxO { index, size, limit });
     }

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     address::Credential,
-    evaluate::{EvaluateError, malformed},
+    evaluate::EvaluateError,
     hash::blake2b_224,
     integrity::{Language, script_data_hash_of_bytes},
     native::{NativeContext, evaluate_native},
-    received::{ReceivedCertificate, ReceivedTx},
+    plutus::malformed,
+    received::ReceivedTx,
     rules::{Case, LedgerError},
     stack::StackError,
     transaction::{Datum, Purpose, Script, TxOut},
@@ -92,16 +93,6 @@ fn script(credential: Option<Credential>) -> Option<ScriptHash> {
     match credential {
         Some(Credential::Script(hash)) => Some(hash),
         _ => None,
-    }
-}
-
-impl ReceivedCertificate {
-    /// Whose witness the certificate needs: registering without stating the deposit needs none.
-    pub(super) fn witness(&self) -> Option<Credential> {
-        match self {
-            Self::Register { credential, deposit: Some(_) } | Self::Deregister { credential, .. } => Some(*credential),
-            Self::Register { deposit: None, .. } | Self::Other { .. } => None,
-        }
     }
 }
 
@@ -190,8 +181,9 @@ fn exactly_the_needed_redeemers(case: &Case<'_>, view: &ScriptView<'_>) -> Resul
     let needed: BTreeSet<_> = view.plutus().map(|(needed, _)| (needed.purpose, needed.index)).collect();
     let present = &case.tx.witnesses.redeemers;
     let extra: Vec<_> = present.keys().filter(|pointer| !needed.contains(*pointer)).copied().collect();
-    if !extra.is_empty() {
-        return Err(LedgerError::ExtraRedeemers(extra));
+    let governance = case.tx.witnesses.governance_redeemers.len();
+    if !extra.is_empty() || governance > 0 {
+        return Err(LedgerError::ExtraRedeemers { redeemers: extra, governance });
     }
     let missing: Vec<_> = needed.into_iter().filter(|pointer| !present.contains_key(pointer)).collect();
     if missing.is_empty() { Ok(()) } else { Err(LedgerError::MissingRedeemers(missing)) }
@@ -200,13 +192,15 @@ fn exactly_the_needed_redeemers(case: &Case<'_>, view: &ScriptView<'_>) -> Resul
 /// Scripts that come onto the chain must decode.
 fn well_formed(case: &Case<'_>) -> Result<(), LedgerError> {
     let failed = |error: StackError| LedgerError::CollectErrors(EvaluateError::Stack(error));
-    let bad = malformed(case.tx.witnesses.scripts.values()).map_err(failed)?;
+    let version = case.state.params.protocol_version;
+    let bad = malformed(case.tx.witnesses.scripts.values(), version).map_err(failed)?;
     if !bad.is_empty() {
         return Err(LedgerError::MalformedScriptWitnesses(bad));
     }
     let body = &case.tx.body;
     let made = body.outputs.iter().chain(&body.collateral_return);
-    let bad = malformed(made.filter_map(|sized| sized.output.reference_script.as_ref())).map_err(failed)?;
+    let made = made.filter_map(|sized| sized.output.reference_script.as_ref());
+    let bad = malformed(made, version).map_err(failed)?;
     if bad.is_empty() { Ok(()) } else { Err(LedgerError::MalformedReferenceScripts(bad)) }
 }
 

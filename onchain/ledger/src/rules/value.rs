@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     fees::min_fee,
-    rules::{Case, LedgerError, accounts::deposits_and_refunds, scripts::ScriptView},
+    rules::{Case, LedgerError, changes::deposits_and_refunds, scripts::ScriptView},
     value::{AssetId, Value},
 };
 

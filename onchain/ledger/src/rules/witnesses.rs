@@ -8,6 +8,7 @@ use crate::{
     address::Credential,
     byron::ByronParts,
     hash::blake2b_224,
+    received::ReceivedCertificate,
     rules::{Case, LedgerError},
     units::KeyHash,
 };
@@ -46,7 +47,7 @@ fn all_there(case: &Case<'_>) -> Result<(), LedgerError> {
     if missing.is_empty() { Ok(()) } else { Err(LedgerError::MissingVKeyWitnessesUTXOW(missing)) }
 }
 
-/// `witsVKeyNeeded`: keys of inputs, collateral, withdrawals, certificates, and those that the body names.
+/// `witsVKeyNeeded`: keys of inputs, collateral, withdrawals, certificates, pools' owners, and those that the body names.
 fn required(case: &Case<'_>) -> BTreeSet<KeyHash> {
     let body = &case.tx.body;
     let mut required = body.required_signers.clone();
@@ -57,7 +58,12 @@ fn required(case: &Case<'_>) -> BTreeSet<KeyHash> {
         }
     }
     required.extend(body.withdrawals.keys().filter_map(|account| key(account.credential)));
-    required.extend(body.certificates.iter().filter_map(|certificate| key(certificate.witness()?)));
+    for certificate in &body.certificates {
+        required.extend(certificate.witness().and_then(key));
+        if let ReceivedCertificate::RegisterPool(params) = certificate {
+            required.extend(&params.owners);
+        }
+    }
     required
 }
 
