@@ -22,9 +22,9 @@ pub enum Command {
     /// Run the whole economy in one process on a fresh devnet, with one real ML job, and print the receipt.
     #[command(after_help = "Examples:\n  nunet demo\n  nunet demo --cheat result\n  nunet demo --oracle-down --json")]
     Demo(DemoArgs),
-    /// Run a Cardano devnet that serves Blockfrost's API.
-    #[command(after_help = "Example:\n  nunet devnet --port 8090")]
-    Devnet(DevnetArgs),
+    /// Run a Cardano devnet that serves Blockfrost's API, or tell a running one what to do.
+    #[command(after_help = "Examples:\n  nunet devnet\n  nunet devnet --data ./chain\n  nunet devnet advance 1h")]
+    Devnet(devnet::DevnetArgs),
     /// The validators: what they are on a network, setting them up, what each transaction costs.
     #[command(subcommand)]
     Contracts(Box<contracts::Command>),
@@ -55,17 +55,6 @@ pub struct DemoArgs {
 pub enum Cheat {
     /// Changes one label of the result.
     Result,
-}
-
-/// How the devnet runs.
-#[derive(Debug, Args)]
-pub struct DevnetArgs {
-    /// The port on 127.0.0.1; 0 takes a free one.
-    #[arg(long, default_value_t = 8090, env = "NUNET_DEVNET_PORT")]
-    pub port: u16,
-    /// Print one JSON object about the accounts instead of a table.
-    #[arg(long)]
-    pub json: bool,
 }
 
 /// Runs a command; the exit code is 0 when what it names happened.

@@ -92,7 +92,7 @@ fn stderr(output: &Output) -> String {
 /// A devnet with the usual accounts and fast blocks.
 async fn devnet() -> Devnet {
     let config = DevnetConfig {
-        block_interval: Duration::from_millis(200),
+        block_interval: Some(Duration::from_millis(200)),
         genesis: Accounts::new().unwrap().genesis,
         ..DevnetConfig::default()
     };

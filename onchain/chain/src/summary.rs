@@ -271,8 +271,9 @@ fn deposit(total: &Flow, certificates: &[Certificate]) -> Result<Deposit, String
     let count: i128 = certificates
         .iter()
         .map(|certificate| match certificate {
-            Certificate::RegisterStake(_) => 1,
+            Certificate::RegisterStake(_) | Certificate::RegisterAndDelegate { .. } => 1,
             Certificate::DeregisterStake(_) => -1,
+            Certificate::Delegate { .. } => 0,
         })
         .sum();
     let amount = total.lovelace;

@@ -21,7 +21,7 @@ fn path(role: Role, index: u32) -> KeyPath {
 async fn start(funded: &[Address]) -> (Devnet, Chain) {
     let accounts = funded.iter().map(|address| (address.clone(), lovelace(5_000_000))).collect();
     let config = DevnetConfig {
-        block_interval: Duration::from_millis(200),
+        block_interval: Some(Duration::from_millis(200)),
         genesis: Genesis { accounts },
         ..DevnetConfig::default()
     };

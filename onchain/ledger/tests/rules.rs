@@ -4,9 +4,7 @@
 mod support;
 
 use nunet_ledger::{
-    Address, Certificate, Credential, ExUnits, Lovelace, RewardAccount, Slot, TxOut,
-    hash::blake2b_256,
-    rules::{Account, DRep, LedgerError},
+    Address, Credential, ExUnits, Lovelace, RewardAccount, Slot, TxOut, hash::blake2b_256, rules::LedgerError,
 };
 use pallas_addresses::byron::{AddrAttrProperty, AddrAttrs, AddrType, AddressPayload, ByronAddress, SpendingData};
 use pallas_codec::minicbor;
@@ -431,90 +429,9 @@ fn auxiliary_data_and_its_hash_go_together() {
 }
 
 #[test]
-fn registration_takes_a_deposit_and_no_witness() {
-    let credential = Credential::Script(no().hash());
-    let mut draft = Draft::payment();
-    draft.tx.body.certificates.push(Certificate::RegisterStake(credential));
-    draft.refused("ValueNotConservedUTxO");
-    draft.pay(-2 * ADA as i64);
-    let effects = draft.check().unwrap();
-    let expected = Account { deposit: Lovelace(2 * ADA), ..Account::default() };
-    assert_eq!(effects.accounts, [(credential, Some(expected))]);
-    let mut after = state();
-    let undo = after.apply(effects);
-    after.utxo.insert(outpoint(1), TxOut::new(address(1), ada(100)));
-    refused(draft.check_on(&after), "StakeKeyRegisteredDELEG");
-    after.revert(undo);
-    assert!(!after.accounts.contains_key(&credential));
-}
-
-#[test]
-fn deregistration_gives_the_deposit_back() {
-    let mut on = state();
-    let credential = key_account(5).credential;
-    let mut draft = Draft::payment();
-    draft.tx.body.certificates.push(Certificate::DeregisterStake(credential));
-    draft.pay(2 * ADA as i64);
-    draft.signers.push(5);
-    refused(draft.check_on(&on), "StakeKeyNotRegisteredDELEG");
-    on.accounts.insert(credential, Account { deposit: Lovelace(2 * ADA), rewards: Lovelace(1), drep: None });
-    refused(draft.check_on(&on), "StakeKeyHasNonZeroAccountBalanceDELEG");
-    on.accounts.insert(credential, Account { deposit: Lovelace(2 * ADA), rewards: Lovelace(0), drep: None });
-    let effects = draft.check_on(&on).unwrap();
-    assert_eq!(effects.accounts, [(credential, None)]);
-    draft.signers.pop();
-    refused(draft.check_on(&on), "MissingVKeyWitnessesUTXOW");
-}
-
-#[test]
-fn the_certificates_that_state_a_deposit_are_held_to_it() {
-    let certificate = |tag: u8, deposit: u32| {
-        let credential = [&[0x82, 0x00, 0x58, 0x1c], &key_hash(5).0[..]].concat();
-        let mut draft = Draft::payment();
-        draft.signers.push(5);
-        draft.extra_fields.push([&[0x04, 0x81, 0x83, tag][..], &credential, &[0x1a], &deposit.to_be_bytes()].concat());
-        draft
-    };
-    let mut draft = certificate(7, 2_000_000);
-    draft.pay(-2 * ADA as i64);
-    draft.check().unwrap();
-    draft.signers.pop();
-    draft.refused("MissingVKeyWitnessesUTXOW");
-    certificate(7, 2_000_001).refused("IncorrectDepositDELEG");
-
-    let mut on = state();
-    on.accounts.insert(key_account(5).credential, Account { deposit: Lovelace(3 * ADA), ..Account::default() });
-    let mut draft = certificate(8, 3_000_000);
-    draft.pay(3 * ADA as i64);
-    draft.check_on(&on).unwrap();
-    refused(certificate(8, 2_000_000).check_on(&on), "IncorrectDepositDELEG");
-}
-
-#[test]
-fn withdrawals_take_everything_from_a_registered_account() {
-    let mut on = state();
-    let credential = key_account(5).credential;
-    let drep = Some(DRep::Abstain);
-    let mut draft = Draft::payment();
-    draft.signers.push(5);
-    draft.tx.body.withdrawals.insert(key_account(5), Lovelace(ADA));
-    draft.pay(ADA as i64);
-    refused(draft.check_on(&on), "WithdrawalsNotInRewardsCERTS");
-    on.accounts.insert(credential, Account { rewards: Lovelace(ADA + 1), drep, ..Account::default() });
-    refused(draft.check_on(&on), "WithdrawalsNotInRewardsCERTS");
-    on.accounts.insert(credential, Account { rewards: Lovelace(ADA), drep: None, ..Account::default() });
-    refused(draft.check_on(&on), "ConwayWdrlNotDelegatedToDRep");
-    on.accounts.insert(credential, Account { rewards: Lovelace(ADA), drep, ..Account::default() });
-    let effects = draft.check_on(&on).unwrap();
-    assert_eq!(effects.accounts, [(credential, Some(Account { drep, ..Account::default() }))]);
-    draft.signers.pop();
-    refused(draft.check_on(&on), "MissingVKeyWitnessesUTXOW");
-}
-
-#[test]
 fn what_is_not_covered_is_refused_by_name() {
-    let pool = [&[0x04, 0x81, 0x83, 0x02, 0x82, 0x00, 0x58, 0x1c][..], &[0; 28], &[0x58, 0x1c], &[0; 28]].concat();
-    for field in [pool, vec![0x13, 0xa0], vec![0x14, 0x80], vec![0x15, 0x00], vec![0x16, 0x01]] {
+    let drep = [&[0x04, 0x81, 0x84, 0x10, 0x82, 0x00, 0x58, 0x1c][..], &[0; 28], &[0x00, 0xf6]].concat();
+    for field in [drep, vec![0x13, 0xa0], vec![0x14, 0x80], vec![0x15, 0x00], vec![0x16, 0x01]] {
         let mut draft = Draft::payment();
         draft.extra_fields.push(field);
         draft.refused("Unsupported");

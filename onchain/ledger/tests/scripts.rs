@@ -32,6 +32,20 @@ fn a_v3_script_must_return_unit() {
     assert!(error.to_string().contains("unit"), "{error}");
 }
 
+/// `(program 1.1.0 (lam context v))` with a variable that nothing binds: index 2, which is beyond `context`, and index 0.
+#[test]
+fn a_script_with_an_open_variable_fails_like_any_other() {
+    for index in [2, 0] {
+        let open = Script::PlutusV3(vec![0x46, 0x01, 0x01, 0x00, 0x20, index, 0x01]);
+        let mut on = state();
+        on.utxo.get_mut(&outpoint(3)).unwrap().address = script_address(&open);
+        let mut draft = Draft::spending(3, open);
+        refused(draft.check_on(&on), "ValidationTagMismatch");
+        draft.valid = false;
+        assert!(!draft.check_on(&on).unwrap().valid);
+    }
+}
+
 #[test]
 fn a_script_that_fails_as_announced_costs_the_collateral() {
     let mut draft = Draft::spending(4, no());

@@ -1,7 +1,7 @@
 //! The words for a summary, line by line.
 
 use nunet_contracts::Ntx;
-use nunet_ledger::{AssetId, Certificate, Credential, Lovelace, Value};
+use nunet_ledger::{AssetId, Certificate, Credential, DRep, Delegation, Lovelace, Value};
 
 use super::{Cargo, Deposit, Flow, Holder, Payment, Summary};
 
@@ -102,6 +102,12 @@ impl Summary {
             Certificate::DeregisterStake(credential) => {
                 format!("deregisters the stake credential {}", hash(credential))
             }
+            Certificate::Delegate { credential, to } => {
+                format!("delegates {} of the stake credential {}", delegated(*to), hash(credential))
+            }
+            Certificate::RegisterAndDelegate { credential, to, .. } => {
+                format!("registers the stake credential {} and delegates {}", hash(credential), delegated(*to))
+            }
         });
         certificates.chain(deposit).collect::<Vec<_>>().into_iter()
     }
@@ -113,6 +119,20 @@ impl Summary {
             (None, Some(until)) => format!("valid before slot {}", until.0),
             (Some(from), Some(until)) => format!("valid from slot {} to before slot {}", from.0, until.0),
         }
+    }
+}
+
+fn delegated(to: Delegation) -> String {
+    let vote = |drep: DRep| match drep {
+        DRep::Key(hash) => format!("the vote to representative {hash}"),
+        DRep::Script(hash) => format!("the vote to representative {hash}, a script"),
+        DRep::Abstain => "the vote to nobody (it abstains)".to_owned(),
+        DRep::NoConfidence => "the vote to no confidence in the committee".to_owned(),
+    };
+    match to {
+        Delegation::Stake(pool) => format!("the stake to pool {pool}"),
+        Delegation::Vote(drep) => vote(drep),
+        Delegation::StakeAndVote(pool, drep) => format!("the stake to pool {pool}, and {}", vote(drep)),
     }
 }
 

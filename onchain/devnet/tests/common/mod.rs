@@ -96,7 +96,7 @@ pub fn genesis() -> nunet_devnet::Genesis {
 /// A devnet with fast blocks, and a client of it.
 pub async fn start() -> (Devnet, BlockfrostAPI) {
     let config =
-        DevnetConfig { block_interval: Duration::from_millis(50), genesis: genesis(), ..DevnetConfig::default() };
+        DevnetConfig { block_interval: Some(Duration::from_millis(50)), genesis: genesis(), ..DevnetConfig::default() };
     let devnet = Devnet::start(config).await.unwrap();
     let api = client(&devnet);
     (devnet, api)
