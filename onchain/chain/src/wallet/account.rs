@@ -17,7 +17,7 @@ pub const ACCOUNT_KEY_SIZE: usize = XPUB_SIZE;
 /// How many external and how many internal keys are tried when only a key's hash is known.
 ///
 /// The search makes a table of them once, in a few tens of milliseconds.
-pub const LOOKAHEAD: u32 = 500;
+pub const LOOKAHEAD: u32 = 200;
 
 /// What the keys under a step of the path are for ([CIP-1852](https://cips.cardano.org/cip/CIP-1852)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -209,7 +209,7 @@ mod tests {
         assert_eq!(account.path_of(&account.key_hash(beyond)), None);
         assert!(account.controls(&account.address(last)) && !account.controls(&account.address(beyond)));
         assert_eq!(KeyPath::new(Role::External, HARDENED), None);
-        assert_eq!(last.to_string(), "1/499");
+        assert_eq!(last.to_string(), "1/199");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The keystore as an owner, an unlucky disk and an attacker meet it.
 
+use std::sync::LazyLock;
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -183,6 +185,9 @@ fn files_of_version_1_can_be_read_for_ever() {
     assert_eq!(*stored.unlock(&passphrase()).unwrap().account(), *wallet().account());
 }
 
+/// Made once: a wallet takes thousands of hashes.
+static FILE: LazyLock<String> = LazyLock::new(|| stored().to_json());
+
 proptest! {
     #[test]
     fn no_text_makes_the_parser_panic(text in "\\PC{0,400}") {
@@ -191,7 +196,7 @@ proptest! {
 
     #[test]
     fn no_change_of_a_file_is_taken_for_the_wallet(at in 0_usize..900, byte in 0_u8..128) {
-        let text = stored().to_json();
+        let text = FILE.clone();
         let at = at % text.len();
         let mut bytes = text.clone().into_bytes();
         prop_assume!(bytes[at] != byte);

@@ -1,5 +1,7 @@
 //! Messages against the bytes of other implementations, and against people who change them.
 
+use std::sync::LazyLock;
+
 use proptest::prelude::*;
 use serde::Deserialize;
 
@@ -184,6 +186,9 @@ fn addresses_are_read_with_their_checksum() {
     }
 }
 
+/// Made once: a wallet takes thousands of hashes.
+static SIGNED: LazyLock<(Signer, SignedMessage)> = LazyLock::new(signed);
+
 proptest! {
     #[test]
     fn strangers_bytes_never_panic(signature in proptest::collection::vec(any::<u8>(), 0..300), key in proptest::collection::vec(any::<u8>(), 0..60)) {
@@ -192,7 +197,7 @@ proptest! {
 
     #[test]
     fn no_changed_bit_goes_unnoticed(at in 0_usize..4000) {
-        let (signer, SignedMessage { signature, key }) = signed();
+        let (signer, SignedMessage { signature, key }) = SIGNED.clone();
         let at = at % (8 * (signature.len() + key.len()));
         let mut all = [signature.as_slice(), &key].concat();
         all[at / 8] ^= 1 << (at % 8);
