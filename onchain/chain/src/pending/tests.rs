@@ -270,7 +270,9 @@ impl World {
         self.sent.insert(id, tx.clone());
         match delivery {
             Delivery::LostOnTheWay => {}
-            Delivery::AnswerLost => drop(self.receive(tx)),
+            Delivery::AnswerLost => {
+                let _ = self.receive(tx);
+            }
             Delivery::Answered => match self.receive(tx) {
                 Reply::Refused => self.pending.abandon(vec![id]),
                 _ => self.pending.taken(&id, Slot(self.slot)),
@@ -316,7 +318,7 @@ impl World {
         returned.append(&mut self.mempool);
         // In order, so that children find their parents.
         for tx in returned {
-            drop(self.receive(tx));
+            let _ = self.receive(tx);
         }
     }
 
