@@ -89,7 +89,7 @@ impl Chain {
             Question::Send(id, cbor) => match self.deliver(*id, cbor).await {
                 Ok(Delivery::Taken) => Reply::Taken,
                 Ok(Delivery::Refused { message, certainty: Certainty::Certain }) => {
-                    tracing::warn!(%id, message, "a transaction that was under way is refused, its inputs are free");
+                    tracing::warn!(%id, message, "a transaction under way is refused; if it stays so, its inputs are free");
                     Reply::Refused
                 }
                 // It was sent before, so it may be what the endpoint refuses to have twice.

@@ -162,10 +162,12 @@ async fn a_submission_that_is_refused_after_a_lost_answer_is_no_refusal_where_me
     let (result, ()) = tokio::join!(submitting, turning);
     assert!(matches!(result.unwrap_err(), ChainError::Unclear { .. }));
     assert_eq!(free(&chain).await, []);
-    // With a mempool that can be seen it is certain.
+    // With a mempool that can be seen it is certain, when it is refused again a while later.
     server.set("/mempool", 200, &json!([]));
-    server.set("/blocks/latest", 200, &block(5_020));
-    assert_eq!(free(&chain).await, [fund]);
+    for (slot, spendable) in [(5_020, vec![]), (5_060, vec![]), (5_080, vec![fund])] {
+        server.set("/blocks/latest", 200, &block(slot));
+        assert_eq!(free(&chain).await, spendable, "{slot}");
+    }
 }
 
 #[tokio::test]

@@ -92,11 +92,14 @@ fn a_transaction_counts_before_its_fate_is_known_and_only_its_inputs_do() {
         question => nothing_in_blocks(question),
     });
     assert_eq!((sent, free(&pending, &confirmed)), (1, vec![outpoint(1, 1)]));
-    settle(&mut pending, tip(6, 102), |question| match question {
-        Question::Send(..) => Reply::Refused,
-        question => nothing_in_blocks(question),
-    });
-    assert_eq!(free(&pending, &confirmed), confirmed);
+    // Refused for long enough that no block can have it unseen.
+    for (slot, spendable) in [(102, &confirmed[1..]), (101 + SURE, &confirmed[1..]), (102 + SURE, &confirmed[..])] {
+        settle(&mut pending, tip(slot, slot), |question| match question {
+            Question::Send(..) => Reply::Refused,
+            question => nothing_in_blocks(question),
+        });
+        assert_eq!(free(&pending, &confirmed), spendable);
+    }
 }
 
 #[test]
