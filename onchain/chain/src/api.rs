@@ -17,9 +17,11 @@ use serde::{Deserialize, Deserializer, de};
 #[derive(Debug, Deserialize)]
 pub(crate) struct Genesis {
     pub(crate) network_magic: u32,
-    /// Seconds.
+    /// Seconds. Where it is not said, that of all public networks.
+    #[serde(default = "one")]
     pub(crate) slot_length: u32,
-    /// The share of slots that have a block.
+    /// The share of slots that have a block; likewise.
+    #[serde(default = "one_in_twenty")]
     pub(crate) active_slots_coefficient: f64,
 }
 
@@ -81,6 +83,12 @@ pub(crate) struct TxUtxos {
     pub(crate) outputs: Vec<Output>,
 }
 
+/// `GET /addresses/{address}/transactions`
+#[derive(Debug, Deserialize)]
+pub(crate) struct AddressTx {
+    pub(crate) tx_hash: TxId,
+}
+
 /// `GET /txs/{hash}/cbor` and `GET /scripts/{hash}/cbor`
 #[derive(Debug, Deserialize)]
 pub(crate) struct Cbor {
@@ -115,6 +123,8 @@ pub(crate) struct Parameters {
     protocol_major_ver: u16,
     protocol_minor_ver: u16,
     cost_models_raw: Option<BTreeMap<String, serde_json::Value>>,
+    /// Where the other is missing: usable only as lists, since the order of named costs is not defined.
+    cost_models: Option<BTreeMap<String, serde_json::Value>>,
     price_mem: f64,
     price_step: f64,
     max_tx_ex_mem: Number,
@@ -138,6 +148,14 @@ pub(crate) struct Text<T>(pub(crate) T);
 
 fn yes() -> bool {
     true
+}
+
+fn one() -> u32 {
+    1
+}
+
+fn one_in_twenty() -> f64 {
+    0.05
 }
 
 /// Keeps apart a field that is absent (`None`, by default) and one that is null (`Some(None)`).
@@ -216,7 +234,9 @@ impl Parameters {
     /// The ledger's parameters. What the API does not show, and governance and pool parameters, which no transaction
     /// here depends on, are mainnet's.
     pub(crate) fn into_ledger(self) -> Result<ProtocolParameters, String> {
-        let raw = self.cost_models_raw.ok_or("cost_models_raw is missing; the order of cost_models is not defined")?;
+        let lists = |models: &BTreeMap<_, _>| models.values().all(serde_json::Value::is_array);
+        let raw = self.cost_models_raw.or(self.cost_models.filter(lists));
+        let raw = raw.ok_or("cost_models_raw is missing; the order of cost_models is not defined")?;
         let model = |name: &str| match raw.get(name) {
             None => Ok(Vec::new()),
             Some(list) => Vec::<i64>::deserialize(list).map_err(|e| format!("cost_models_raw.{name}: {e}")),

@@ -8,9 +8,11 @@
 //!
 //! Everything is a pure function of its arguments: the same plan and funds give the same transaction.
 
+mod change;
 mod error;
 mod scripts;
 mod select;
+mod share;
 mod sheet;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,8 +27,12 @@ use nunet_ledger::{
     script_data_hash,
 };
 
-pub use self::error::{BuildError, RefusedDraft, Shortage};
 pub(crate) use self::scripts::signer_of;
+pub use self::{
+    change::{ChangeStyle, ChangeTo},
+    error::{BuildError, RefusedDraft, Shortage},
+    share::{Share, with_shares},
+};
 use self::{
     scripts::{Scripts, Subject},
     select::Funds,
@@ -41,6 +47,9 @@ const EXACT_ROUNDS: usize = 10;
 /// Rounds in which fee and units may then only grow, until they suffice.
 const GROWING_ROUNDS: usize = 10;
 
+/// About the bytes of an input: an outpoint in its array.
+const INPUT_BYTES: u64 = 40;
+
 /// Makes a transaction of a plan: `funds` pay for what the plan lacks and get `change` after the plan's outputs.
 ///
 /// The fee is the least that the ledger takes, with execution units as measured on the final transaction and room for
@@ -49,6 +58,20 @@ pub fn balance(
     plan: &TxPlan,
     funds: &[Utxo],
     change: &Address,
+    params: &ProtocolParameters,
+    slots: &SlotConfig,
+    magic: NetworkMagic,
+) -> Result<Unsigned, BuildError> {
+    let change = ChangeTo { address: change.clone(), style: ChangeStyle::Single };
+    balance_with(plan, funds, &change, params, slots, magic)
+}
+
+/// The same, with change in the form that is asked for. A tidy wallet with very many outputs also gets some of the smallest
+/// joined, where no script runs.
+pub fn balance_with(
+    plan: &TxPlan,
+    funds: &[Utxo],
+    change: &ChangeTo,
     params: &ProtocolParameters,
     slots: &SlotConfig,
     magic: NetworkMagic,
@@ -62,6 +85,10 @@ pub fn balance(
         sheet: Sheet::of_plan(plan, params),
         funds: Funds::new(funds, plan),
     };
+    if change.style == ChangeStyle::Tidy && !builder.scripts.run() {
+        // What an input adds to the fee, twice.
+        builder.funds.sweep(Lovelace(2 * INPUT_BYTES * params.min_fee_a));
+    }
     let mut terms =
         Terms { fee: fees::min_fee(params, guessed_size(plan), ExUnits::default(), 0), units: BTreeMap::new() };
     for round in 0..EXACT_ROUNDS + GROWING_ROUNDS {
@@ -87,7 +114,8 @@ pub(crate) fn cover(
     let mut due = Sheet::default();
     due.add(value, -1);
     let mut funds = Funds::new(funds, &TxPlan::default());
-    pay(&due, &mut funds, Lovelace(0), change, params)?;
+    let change = ChangeTo { address: change.clone(), style: ChangeStyle::Single };
+    pay(&due, &mut funds, Lovelace(0), &change, params, 0)?;
     Ok(funds.selected.into_iter().cloned().collect())
 }
 
@@ -96,13 +124,14 @@ fn pay(
     due: &Sheet,
     funds: &mut Funds<'_>,
     fee: Lovelace,
-    change: &Address,
+    change: &ChangeTo,
     params: &ProtocolParameters,
-) -> Result<Option<TxOut>, BuildError> {
+    paid: u64,
+) -> Result<Vec<TxOut>, BuildError> {
     loop {
         let mut sheet = due.clone();
         funds.selected.iter().for_each(|utxo| sheet.add(&utxo.output.value, 1));
-        match sheet.change(fee, change, params) {
+        match sheet.change(fee, change, &funds.purse(paid), params) {
             Ok(change) => return Ok(change),
             Err(Missing::Some(missing)) => funds.add_for(missing)?,
             Err(overflow @ Missing::Overflow(_)) => return Err(overflow.into()),
@@ -137,7 +166,7 @@ impl Terms {
 
 struct Builder<'a> {
     plan: &'a TxPlan,
-    change: &'a Address,
+    change: &'a ChangeTo,
     params: &'a ProtocolParameters,
     scripts: Scripts<'a>,
     sheet: Sheet,
@@ -197,9 +226,10 @@ impl Builder<'_> {
     }
 
     /// Selects funds until everything is paid; returns the change.
-    fn select(&mut self, fee: Lovelace) -> Result<Option<TxOut>, BuildError> {
+    fn select(&mut self, fee: Lovelace) -> Result<Vec<TxOut>, BuildError> {
+        let paid = self.plan.outputs.iter().map(|output| output.value.lovelace().0).fold(0, u64::saturating_add);
         loop {
-            let change = pay(&self.sheet, &mut self.funds, fee, self.change, self.params)?;
+            let change = pay(&self.sheet, &mut self.funds, fee, self.change, self.params, paid)?;
             if !self.plan.spends.is_empty() || !self.funds.selected.is_empty() {
                 return Ok(change);
             }

@@ -13,7 +13,19 @@ use nunet_ledger::{
 };
 use pallas_codec::minicbor::Decoder;
 
-use crate::{api, error::ChainError, pending::Pending, tracker::Heights, transport::Transport};
+use prometheus_client::registry::Registry;
+
+use crate::{
+    api,
+    endpoint::Endpoint,
+    error::{ChainError, backoff},
+    pending::Pending,
+    tracker::Heights,
+    transport::Transport,
+};
+
+/// How often a transaction is sent when no answer comes.
+const DELIVERIES: u32 = 4;
 
 /// Where the chain is now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,7 +153,12 @@ impl Chain {
     /// Connects to a Blockfrost-compatible endpoint, such as `http://127.0.0.1:8090/api/v0`, and reads the network's
     /// magic, clock and parameters. Hosted endpoints ask for a project id.
     pub async fn connect(base_url: &str, project_id: Option<&str>) -> Result<Self, ChainError> {
-        let transport = Transport::new(base_url, project_id)?;
+        Self::connect_to(&Endpoint::new(base_url, project_id)).await
+    }
+
+    /// The same, where more is to be said about the endpoint.
+    pub async fn connect_to(endpoint: &Endpoint) -> Result<Self, ChainError> {
+        let transport = Transport::new(endpoint)?;
         let genesis: api::Genesis = transport.expect("genesis").await?;
         let block: api::Block = transport.expect("blocks/latest").await?;
         let slots = slot_config(&genesis, &block).map_err(malformed("genesis"))?;
@@ -160,6 +177,12 @@ impl Chain {
                 paying: tokio::sync::Mutex::new(()),
             }),
         })
+    }
+
+    /// Adds what is counted here to a registry, under `chain_…`: requests by path and status, their times, retries and waits,
+    /// submissions by outcome, depths, and how far trackers are behind. All clones count together.
+    pub fn register_metrics(&self, registry: &mut Registry) {
+        self.inner.transport.metrics.register(registry);
     }
 
     /// Which network this is.
@@ -205,6 +228,7 @@ impl Chain {
     pub async fn transaction(&self, id: &TxId) -> Result<Option<Confirmation>, ChainError> {
         let Some(tx) = self.inner.transport.get::<api::Tx>(&format!("txs/{id}")).await? else { return Ok(None) };
         let tip = self.tip().await?;
+        self.inner.transport.metrics.depth(depth(&tip, tx.block_height));
         Ok(Some(Confirmation {
             height: tx.block_height,
             slot: Slot(tx.slot),
@@ -239,22 +263,49 @@ impl Chain {
         let id = transaction_id(tx).ok_or(ChainError::NotATransaction { length: tx.len() })?;
         match self.deliver(id, tx).await? {
             Delivery::Taken => Ok(id),
+            // One of ours that is under way, sent to a server that does not show what it has.
+            Delivery::Refused { certainty, .. }
+                if certainty != Certainty::Certain && self.pending().transaction(&id).is_some() =>
+            {
+                Ok(id)
+            }
             Delivery::Refused { message, .. } => Err(ChainError::Rejected { id, message }),
         }
     }
 
-    /// Sends a signed transaction and finds out what became of it; an error leaves that open.
+    /// Sends a signed transaction and finds out what became of it; an error leaves that open, or says that the endpoint would
+    /// not take it. After a lost answer it is sent again: a transaction counts once, however often it is received.
     pub(crate) async fn deliver(&self, id: TxId, tx: &[u8]) -> Result<Delivery, ChainError> {
-        match self.inner.transport.post_cbor::<TxId>("tx/submit", tx).await {
-            Ok(answer) if answer == id => Ok(Delivery::Taken),
-            Ok(answer) => Err(malformed("tx/submit")(format!("it names transaction {answer}, not {id}"))),
-            Err(ChainError::Status { message, status: 400, .. }) => Ok(match self.whereabouts(&id).await {
-                Whereabouts::Known => Delivery::Taken,
-                Whereabouts::Nowhere => Delivery::Refused { message, certainty: Certainty::Certain },
-                Whereabouts::Unclear => Delivery::Refused { message, certainty: Certainty::Unclear },
-            }),
-            Err(error) => Err(error),
+        let mut doubt = Doubt::None;
+        for attempt in 1.. {
+            match self.inner.transport.post_cbor::<TxId>("tx/submit", tx).await {
+                Ok(answer) if answer == id => return Ok(Delivery::Taken),
+                Ok(answer) => return Err(malformed("tx/submit")(format!("it names transaction {answer}, not {id}"))),
+                Err(ChainError::Status { message, status: 400, .. }) => {
+                    return Ok(match (self.whereabouts(&id).await, doubt) {
+                        (Whereabouts::Known, _) => Delivery::Taken,
+                        (Whereabouts::Unclear, Doubt::AnAnswerWasLost) => {
+                            Delivery::Refused { message, certainty: Certainty::Unclear }
+                        }
+                        (Whereabouts::Unclear, Doubt::None) => {
+                            Delivery::Refused { message, certainty: Certainty::UnlessSentBefore }
+                        }
+                        (Whereabouts::Nowhere, _) => Delivery::Refused { message, certainty: Certainty::Certain },
+                    });
+                }
+                Err(error) if error.leaves_open() && attempt < DELIVERIES => {
+                    tracing::debug!(%error, %id, "no answer to a submission, sending it again");
+                    doubt = Doubt::AnAnswerWasLost;
+                    tokio::time::sleep(backoff(attempt)).await;
+                }
+                // Refused for reasons of the endpoint's own, and yet an earlier attempt may have been taken.
+                Err(error) if doubt == Doubt::AnAnswerWasLost => {
+                    return Err(ChainError::Unclear { id, reason: error.to_string() });
+                }
+                Err(error) => return Err(error),
+            }
         }
+        Err(ChainError::Unclear { id, reason: "no answer came".into() })
     }
 
     pub(crate) fn pending(&self) -> std::sync::MutexGuard<'_, Pending> {
@@ -305,8 +356,17 @@ pub(crate) enum Delivery {
 pub(crate) enum Certainty {
     /// It is in no block and in no mempool.
     Certain,
-    /// The endpoint does not show its mempool, so an earlier attempt may have been taken.
+    /// The endpoint does not show its mempool: certain, unless the transaction was sent before.
+    UnlessSentBefore,
+    /// The endpoint does not show its mempool, and an earlier attempt may have been taken.
     Unclear,
+}
+
+/// Whether a transaction may have been taken in an earlier attempt of the same delivery.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Doubt {
+    None,
+    AnAnswerWasLost,
 }
 
 /// Where a transaction is.

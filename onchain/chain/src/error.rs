@@ -33,7 +33,7 @@ pub enum ChainError {
         reason: String,
     },
     /// The server answered with an error status.
-    #[error("the chain endpoint answered {path} with status {status}: {message}")]
+    #[error("the chain endpoint answered {path} with status {status}: {message}{}", advice(*status))]
     Status {
         /// What was asked.
         path: String,
@@ -142,7 +142,24 @@ pub(crate) fn is_transient_status(status: u16) -> bool {
     matches!(status, 425 | 429) || status >= 500
 }
 
-/// The pause before attempt number `attempt` (from 1) is repeated: 0.2 s, doubling.
+/// What to do about a status that Blockfrost gives a meaning of its own (<https://docs.blockfrost.io>, "Errors").
+fn advice(status: u16) -> &'static str {
+    match status {
+        402 => "; the plan's requests for today are used up: wait for tomorrow, or use another plan or endpoint",
+        403 => "; check the project id, and that it is for the network of the base URL",
+        404 => {
+            "; check that the base URL ends with the API's version, such as /api/v0, and that this server has this call"
+        }
+        418 => "; this address is banned for a while, because it went on after 402 or 429: stop asking and wait",
+        425 => "; the server's mempool is full: try again in a minute",
+        429 => "; too many requests: ask more slowly, or set a rate limit for this endpoint",
+        _ => "",
+    }
+}
+
+/// The pause before attempt number `attempt` (from 1) is repeated: 0.2 s, doubling, less up to half of it by chance, so that
+/// those who failed together do not come back together.
 pub(crate) fn backoff(attempt: u32) -> Duration {
-    Duration::from_millis(200 << attempt.saturating_sub(1).min(5))
+    let longest = 200 << attempt.saturating_sub(1).min(5);
+    Duration::from_millis(rand::random_range(longest / 2..=longest))
 }

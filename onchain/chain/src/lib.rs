@@ -8,18 +8,25 @@
 //!   Chain::spendable_at                       the ledger's rules, locally
 //! ```
 //!
-//! Whoever signs sees in words what a transaction moves ([`Summary`]), on another machine too: an [`Unsigned`] travels as a
-//! file. Keys are in a [`wallet`], encrypted at rest.
+//! Whoever signs sees in words what a transaction moves ([`Summary`]). Keys are in a [`wallet`], encrypted at rest.
 //!
-//! [`submit_plan`] does all of it for one wallet, and [`batch`] closes any number of escrows with few of these. The devnet
-//! and hosted or self-run endpoints are reached in the same way. Deadlines are held against the time of the latest block
-//! ([`Tip::time`]), never against a wall clock.
+//! [`submit_plan`] does all of it for one wallet, and [`batch`] closes any number of escrows with few of these. Several owners
+//! pay into one transaction by [`with_shares`], and sign copies of it that travel as files ([`Unsigned::to_bytes`]). A
+//! [`Tracker`] follows outputs and addresses through rollbacks.
+//!
+//! The devnet and hosted or self-run endpoints are reached in the same way ([`Endpoint`]). Scripts are always evaluated here,
+//! by the ledger's own machine, so that no endpoint has to. Where a server lacks something else, the next best answer is
+//! used: what spent an output is then looked for among its address's transactions, and whether a mempool has a
+//! transaction stays unknown. Deadlines are held against the time of the latest block ([`Tip::time`]), never against a wall
+//! clock.
 
 mod api;
 pub mod batch;
 mod build;
 mod chain;
+mod endpoint;
 mod error;
+mod metrics;
 mod native;
 mod outputs;
 mod pending;
@@ -31,12 +38,14 @@ mod transport;
 mod wait;
 pub mod wallet;
 
-pub use build::{BuildError, RefusedDraft, Shortage, balance};
+pub use build::{BuildError, ChangeStyle, ChangeTo, RefusedDraft, Share, Shortage, balance, balance_with, with_shares};
 pub use chain::{AccountState, BlockHash, Chain, Confirmation, Outcome, OutputState, Tip, Utxo};
+pub use endpoint::Endpoint;
 pub use error::ChainError;
 pub use signed::{CheckError, FileError, MAX_FILE, Proof, Resolved, Signed, Unsigned, check};
 pub use submit::submit_plan;
 pub use summary::Summary;
 pub use tracker::Tracker;
+pub use transport::RateLimit;
 pub use wait::Limit;
 pub use wallet::{Wallet, WalletError};

@@ -13,6 +13,7 @@ use crate::{
     api,
     chain::{BlockHash, Chain, OutputState, Utxo, depth, malformed},
     error::ChainError,
+    metrics::template,
 };
 
 /// Outputs in one page of an answer; the API allows no more.
@@ -21,8 +22,14 @@ const PAGE: usize = 100;
 /// Most pages read for one address. An address with more outputs belongs to no agent.
 const MAX_PAGES: usize = 500;
 
+/// How often a list of several pages is read in the hope that no block comes meanwhile.
+const MAX_LISTINGS: usize = 4;
+
 /// Most scripts remembered. The protocol itself has a handful.
 const MAX_SCRIPTS: usize = 64;
+
+/// Unspent outputs, each with its block, where the server names it.
+type Listed = Vec<(Utxo, Option<BlockHash>)>;
 
 /// An output that a confirmed transaction made.
 pub(crate) struct Made {
@@ -42,10 +49,7 @@ impl Chain {
     }
 
     /// The same, each with its block, where the server names it.
-    pub(crate) async fn utxos_in_blocks(
-        &self,
-        address: &Address,
-    ) -> Result<Vec<(Utxo, Option<BlockHash>)>, ChainError> {
+    pub(crate) async fn utxos_in_blocks(&self, address: &Address) -> Result<Listed, ChainError> {
         self.list_utxos(&format!("addresses/{address}/utxos"), |_| true).await
     }
 
@@ -96,10 +100,29 @@ impl Chain {
         let found = utxos.outputs.iter().find(|o| o.output_index == outpoint.index && o.collateral == made);
         let Some(entry) = found else { return Ok(None) };
         let output = self.tx_out(&path, entry).await?;
-        let spent_by = entry.consumed_by_tx.ok_or_else(|| {
-            malformed(&path)("consumed_by_tx is missing, so spent outputs cannot be told apart".into())
-        })?;
+        let spent_by = match entry.consumed_by_tx {
+            Some(spent_by) => spent_by,
+            None => self.spender_of(outpoint, &output.address).await?,
+        };
         Ok(Some(Made { output, height: tx.block_height, spent_by }))
+    }
+
+    /// What spent an output, from a server that does not say so with the output: it is unspent when its address has it, and
+    /// otherwise one of the address's latest transactions spent it.
+    async fn spender_of(&self, outpoint: &OutPoint, address: &Address) -> Result<Option<TxId>, ChainError> {
+        let unspent = self.list_utxos(&format!("addresses/{address}/utxos"), |_| true).await?;
+        if unspent.iter().any(|(utxo, _)| utxo.outpoint == *outpoint) {
+            return Ok(None);
+        }
+        let path = format!("addresses/{address}/transactions?order=desc&count={PAGE}");
+        let latest: Vec<api::AddressTx> = self.inner.transport.get(&path).await?.unwrap_or_default();
+        for api::AddressTx { tx_hash } in latest {
+            if self.consumed_by(&tx_hash).await?.is_some_and(|consumed| consumed.contains_key(outpoint)) {
+                return Ok(Some(tx_hash));
+            }
+        }
+        let reason = "it says neither with the output (consumed_by_tx) nor with its address what spent it";
+        Err(malformed(&format!("txs/{}/utxos", outpoint.tx))(reason.into()))
     }
 
     /// The outputs that a confirmed transaction consumed (not those that it only read or put up as collateral); `None` when
@@ -135,13 +158,42 @@ impl Chain {
         Ok(self.inner.transport.get::<api::Block>(&format!("blocks/{hash}")).await?.is_some())
     }
 
-    async fn list_utxos(
+    /// Reads all pages of a list. One of several pages that changes meanwhile is read again: an output that moves to a page
+    /// that was read already would be missing.
+    async fn list_utxos(&self, path: &str, wanted: impl Fn(&api::Output) -> bool) -> Result<Listed, ChainError> {
+        if let Some(listed) = self.list_once(path, &wanted, 1).await? {
+            return Ok(listed);
+        }
+        let mut before = self.tip().await?.hash;
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            let listed = self.list_once(path, &wanted, MAX_PAGES).await?;
+            let listed =
+                listed.ok_or_else(|| malformed(path)(format!("there are more than {} outputs", PAGE * MAX_PAGES)))?;
+            let after = self.tip().await?.hash;
+            if before == after {
+                return Ok(listed);
+            }
+            if attempt == MAX_LISTINGS {
+                // Better without an output than without any.
+                let path = template(path);
+                tracing::warn!(path, "a list changed whenever it was read, an output may be missing");
+                return Ok(listed);
+            }
+            before = after;
+        }
+    }
+
+    /// Reads a list once; `None` when it has more than these pages.
+    async fn list_once(
         &self,
         path: &str,
-        wanted: impl Fn(&api::Output) -> bool,
-    ) -> Result<Vec<(Utxo, Option<BlockHash>)>, ChainError> {
+        wanted: &impl Fn(&api::Output) -> bool,
+        pages: usize,
+    ) -> Result<Option<Listed>, ChainError> {
         let (mut utxos, mut seen) = (Vec::new(), BTreeSet::new());
-        for page in 1..=MAX_PAGES {
+        for page in 1..=pages {
             let page_path = format!("{path}?page={page}&count={PAGE}&order=asc");
             // 404 is how the API says that the address was never used.
             let entries: Vec<api::Output> = self.inner.transport.get(&page_path).await?.unwrap_or_default();
@@ -161,10 +213,10 @@ impl Chain {
                 }
             }
             if entries.len() < PAGE {
-                return Ok(utxos);
+                return Ok(Some(utxos));
             }
         }
-        Err(malformed(path)(format!("there are more than {} outputs", PAGE * MAX_PAGES)))
+        Ok(None)
     }
 
     async fn tx_out(&self, path: &str, entry: &api::Output) -> Result<TxOut, ChainError> {
@@ -209,7 +261,7 @@ impl Chain {
     }
 }
 
-fn without_blocks(utxos: Vec<(Utxo, Option<BlockHash>)>) -> Vec<Utxo> {
+fn without_blocks(utxos: Listed) -> Vec<Utxo> {
     utxos.into_iter().map(|(utxo, _)| utxo).collect()
 }
 

@@ -9,7 +9,7 @@
 //!            │                              │  └───── rolled back ───────┘
 //!            └─── still no answer ─► sent again, as is one that no block takes for long
 //!
-//! refused, or past the end of its validity: forgotten with all that build on it, its inputs are free again
+//! refused for good, or past the end of its validity: forgotten with all that build on it, its inputs are free again
 //! ```
 //!
 //! A transaction counts from before it is sent, so that neither a lost answer nor a caller who goes away loses track of it.
@@ -31,6 +31,10 @@ const PATIENCE: u64 = 1_200;
 /// After this many slots without a block that takes it, a transaction is sent again: mempools are emptied when a node
 /// restarts. Six times the mean time between two blocks of mainnet.
 const RESEND: u64 = 120;
+
+/// A transaction under way that is refused is only forgotten when it is refused again this many slots later: a server's list
+/// of blocks may be behind its node, and then shows a transaction neither in the mempool nor in a block for a moment.
+const SURE: u64 = 60;
 
 /// A transaction this deep is no longer watched for a rollback. Deeper ones are all but unheard of on mainnet, and are
 /// harmless: inputs then seem free until the transaction is back in a block.
@@ -58,6 +62,8 @@ struct Unconfirmed {
     fate: Fate,
     /// When it was last taken, or first sent.
     sent: Slot,
+    /// When it was refused since then, for the first time.
+    refused: Option<Slot>,
     /// From this slot on it can no longer come into a block.
     valid_until: Option<Slot>,
     /// The latest block when it was last looked for, and last sent again.
@@ -140,6 +146,7 @@ impl Pending {
             order,
             fate,
             sent,
+            refused: None,
             valid_until,
             looked: None,
             absent: None,
@@ -152,7 +159,7 @@ impl Pending {
     /// The endpoint took a transaction, or has it.
     pub(crate) fn taken(&mut self, id: &TxId, now: Slot) {
         if let Some(tx) = self.txs.get_mut(id) {
-            tx.sent = now;
+            (tx.sent, tx.refused) = (now, None);
             if tx.fate == Fate::Unclear {
                 tx.fate = Fate::Sent;
             }
@@ -225,13 +232,17 @@ impl Pending {
                     }
                 }
             }
-            (Question::Send(id, _), Reply::Refused) => self.abandon(vec![*id]),
             (Question::Send(id, _), reply) => {
                 if reply == Reply::Taken {
                     self.taken(id, now.slot);
                 }
-                if let Some(tx) = self.txs.get_mut(id) {
-                    tx.tried = Some(now.hash);
+                let Some(tx) = self.txs.get_mut(id) else { return };
+                tx.tried = Some(now.hash);
+                if reply == Reply::Refused {
+                    let first = *tx.refused.get_or_insert(now.slot);
+                    if now.slot.0.saturating_sub(first.0) >= SURE {
+                        self.abandon(vec![*id]);
+                    }
                 }
             }
         }

@@ -4,12 +4,14 @@ use std::collections::BTreeSet;
 
 use nunet_contracts::{BondFunds, Ntx, Protocol, TxPlan};
 use nunet_ledger::{Lovelace, OutPoint, Slot, TxId, TxOut, Value};
+use tracing::Instrument;
 
 use crate::{
     api,
-    build::{BuildError, balance, cover},
+    build::{BuildError, ChangeStyle, ChangeTo, balance_with, cover},
     chain::{AccountState, Certainty, Chain, Delivery, OutputState, Tip, Utxo},
     error::ChainError,
+    metrics::Submission,
     pending::{Before, Question, Reply},
     signed::{Signed, Unsigned, check},
     wallet::Wallet,
@@ -23,33 +25,46 @@ impl Chain {
     /// it is in a block or can no longer come into one. Wait for it; to build another one instead may pay twice. After any
     /// other error they are free.
     pub async fn send(&self, signed: &Signed) -> Result<TxId, ChainError> {
+        let span = tracing::info_span!("submission", id = %signed.id);
+        let result = self.check_and_deliver(signed).instrument(span).await;
+        self.inner.transport.metrics.submission(match &result {
+            Ok(_) => Submission::Taken,
+            Err(ChainError::Rejected { .. }) => Submission::Refused,
+            Err(ChainError::Unclear { .. }) => Submission::Unclear,
+            Err(ChainError::Check(_)) => Submission::Withheld,
+            Err(_) => Submission::Failed,
+        });
+        result
+    }
+
+    async fn check_and_deliver(&self, signed: &Signed) -> Result<TxId, ChainError> {
         let tip = self.tip().await?;
         check(signed, &self.params(), &self.slots(), next_slot(&tip))?;
         let id = signed.id;
         // Before it is sent: this call may be dropped while it waits for the answer.
         let before = self.pending().add(signed, tip.slot);
-        match self.deliver(id, &signed.cbor).await {
+        let refused = match self.deliver(id, &signed.cbor).await {
             Ok(Delivery::Taken) => {
                 self.pending().taken(&id, tip.slot);
-                Ok(id)
+                return Ok(id);
             }
-            // A refusal of what was never sent before is certain, whatever the endpoint shows.
+            Ok(Delivery::Refused { message, certainty: Certainty::Unclear }) => {
+                return Err(ChainError::Unclear { id, reason: message });
+            }
             Ok(Delivery::Refused { message, certainty }) => {
-                if certainty == Certainty::Certain || before == Before::Unknown {
-                    self.pending().abandon(vec![id]);
-                    Err(ChainError::Rejected { id, message })
-                } else {
-                    Err(ChainError::Unclear { id, reason: message })
+                if certainty == Certainty::UnlessSentBefore && before == Before::Known {
+                    return Err(ChainError::Unclear { id, reason: message });
                 }
+                ChainError::Rejected { id, message }
             }
-            Err(error) if error.leaves_open() => Err(ChainError::Unclear { id, reason: error.to_string() }),
-            Err(error) => {
-                if before == Before::Unknown {
-                    self.pending().abandon(vec![id]);
-                }
-                Err(error)
+            Err(error @ ChainError::Unclear { .. }) => return Err(error),
+            Err(error) if error.leaves_open() || before == Before::Known => {
+                return Err(ChainError::Unclear { id, reason: error.to_string() });
             }
-        }
+            Err(error) => error,
+        };
+        self.pending().abandon(vec![id]);
+        Err(refused)
     }
 
     /// Finds out what became of our transactions, and sends those again that nobody seems to have.
@@ -74,10 +89,11 @@ impl Chain {
             Question::Send(id, cbor) => match self.deliver(*id, cbor).await {
                 Ok(Delivery::Taken) => Reply::Taken,
                 Ok(Delivery::Refused { message, certainty: Certainty::Certain }) => {
-                    tracing::warn!(%id, message, "a transaction that was under way is refused, its inputs are free");
+                    tracing::warn!(%id, message, "a transaction under way is refused; if it stays so, its inputs are free");
                     Reply::Refused
                 }
-                Ok(Delivery::Refused { certainty: Certainty::Unclear, .. }) => Reply::Nothing,
+                // It was sent before, so it may be what the endpoint refuses to have twice.
+                Ok(Delivery::Refused { .. }) => Reply::Nothing,
                 Err(error) => {
                     tracing::warn!(%id, %error, "a transaction under way cannot be sent again");
                     Reply::Nothing
@@ -91,11 +107,22 @@ impl Chain {
     /// Nothing is reserved: two calls without a submission between them choose the same funds. [`submit_plan`] does
     /// both in one step.
     pub async fn balance(&self, plan: &TxPlan, wallet: &Wallet) -> Result<Unsigned, ChainError> {
+        self.balance_with(plan, wallet, ChangeStyle::Single).await
+    }
+
+    /// The same, with change in the form that is asked for.
+    pub async fn balance_with(
+        &self,
+        plan: &TxPlan,
+        wallet: &Wallet,
+        style: ChangeStyle,
+    ) -> Result<Unsigned, ChainError> {
         let funds = self.spendable_at(&[wallet.address(), wallet.enterprise_address()]).await?;
-        let (plan, change, params) = (self.with_balances(plan).await?, wallet.address(), self.params());
+        let change = ChangeTo { address: wallet.address(), style };
+        let (plan, params) = (self.with_balances(plan).await?, self.params());
         let (slots, magic) = (self.slots(), self.magic());
         // Scripts run here, for up to seconds: not on a thread that serves sockets.
-        let work = tokio::task::spawn_blocking(move || balance(&plan, &funds, &change, &params, &slots, magic));
+        let work = tokio::task::spawn_blocking(move || balance_with(&plan, &funds, &change, &params, &slots, magic));
         match work.await {
             Ok(result) => Ok(result?),
             Err(panic) => Err(ChainError::Aborted(panic.to_string())),

@@ -260,6 +260,9 @@ impl Poller {
                 for change in self.core.answer(answer) {
                     self.take(change);
                 }
+                let metrics = &self.chain.inner.transport.metrics;
+                metrics.tracked.set(count(self.core.targets().count()));
+                metrics.behind.set(count(self.core.behind()));
             }
         }
     }
@@ -268,6 +271,7 @@ impl Poller {
         match change {
             Change::Seen(target, seen) => self.shared.publish(&target, seen),
             Change::RolledBack(block) => {
+                self.chain.inner.transport.metrics.rollbacks.inc();
                 tracing::info!(block = %block.hash, height = block.height, "the latest block was rolled back");
             }
         }
@@ -287,6 +291,10 @@ impl Poller {
         }
         open.join_all().await
     }
+}
+
+fn count(targets: usize) -> i64 {
+    i64::try_from(targets).unwrap_or(i64::MAX)
 }
 
 /// Whether the endpoint said which block is the latest.

@@ -1,15 +1,26 @@
-//! HTTP with limits: every request has a deadline, every answer a size, and passing trouble is retried.
+//! HTTP with limits: every request has a deadline, every answer a size, and passing trouble is retried where that is safe.
 
-use std::time::Duration;
+mod pace;
+
+use std::{sync::Arc, time::Duration};
 
 use reqwest::{
     Client, Method, RequestBuilder, Url,
-    header::{CONTENT_TYPE, HeaderMap, HeaderValue},
+    header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER},
     redirect::Policy,
 };
 use serde::de::DeserializeOwned;
 
-use crate::error::{ChainError, backoff, is_transient_status};
+use tokio::time::Instant;
+use tracing::Instrument;
+
+use self::pace::Pace;
+pub use self::pace::RateLimit;
+use crate::{
+    endpoint::Endpoint,
+    error::{ChainError, backoff, is_transient_status},
+    metrics::{Metrics, template},
+};
 
 /// How long a connection may take to open.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -19,6 +30,9 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// How often a request is tried before its failure is reported.
 const ATTEMPTS: u32 = 5;
+
+/// The longest pause that an endpoint may ask for (`Retry-After`) and get. Who asks for more is not waited for.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60);
 
 /// Largest answer read, in bytes. A page of 100 outputs with full datums stays far below.
 const MAX_ANSWER: usize = 16 * 1024 * 1024;
@@ -31,12 +45,32 @@ const MAX_MESSAGE: usize = 4_000;
 pub(crate) struct Transport {
     client: Client,
     base: Url,
+    pace: Arc<Pace>,
+    pub(crate) metrics: Metrics,
 }
 
 /// A complete answer.
 struct Answer {
     status: u16,
+    /// How long the server wants to be left alone.
+    retry_after: Option<Duration>,
     body: Vec<u8>,
+}
+
+/// When a request may be made again.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Again {
+    /// After any passing trouble: it only reads.
+    Always,
+    /// Only when the server certainly did nothing with it: no connection, or a rate limit.
+    IfUntouched,
+}
+
+/// An attempt without an answer.
+struct NoAnswer {
+    error: ChainError,
+    /// Whether the request never left.
+    untouched: bool,
 }
 
 /// Blockfrost's error body; only the text is read, the status comes from HTTP.
@@ -47,7 +81,8 @@ struct ErrorBody {
 
 impl Transport {
     /// A transport for a base URL such as `https://cardano-preprod.blockfrost.io/api/v0`.
-    pub(crate) fn new(base_url: &str, project_id: Option<&str>) -> Result<Self, ChainError> {
+    pub(crate) fn new(endpoint: &Endpoint) -> Result<Self, ChainError> {
+        let base_url = &endpoint.base_url;
         let bad = |reason: String| ChainError::BadEndpoint { url: base_url.chars().take(200).collect(), reason };
         let mut base =
             Url::parse(base_url).map_err(|e| bad(format!("{e}; give a URL such as http://127.0.0.1:8090/api/v0")))?;
@@ -59,7 +94,7 @@ impl Transport {
             base.set_path(&format!("{}/", base.path()));
         }
         let mut headers = HeaderMap::new();
-        if let Some(id) = project_id {
+        if let Some(id) = &endpoint.project_id {
             let mut value = HeaderValue::from_str(id)
                 .map_err(|_| bad("the project id holds characters that no HTTP header can".into()))?;
             value.set_sensitive(true);
@@ -76,13 +111,14 @@ impl Transport {
             client = client.no_proxy();
         }
         let client = client.build().map_err(|e| bad(e.to_string()))?;
-        Ok(Self { client, base })
+        let (pace, metrics) = (Arc::new(Pace::new(endpoint.rate)), Metrics::default());
+        Ok(Self { client, base, pace, metrics })
     }
 
     /// `GET path`, as JSON; `None` when the server says 404.
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>, ChainError> {
         let url = self.url(path)?;
-        let answer = self.send(path, || self.client.get(url.clone())).await?;
+        let answer = self.send(path, Again::Always, || self.client.get(url.clone())).await?;
         match answer.status {
             404 => Ok(None),
             200..=299 => parse(path, &answer.body).map(Some),
@@ -99,13 +135,13 @@ impl Transport {
         })
     }
 
-    /// `POST path` with CBOR, answered in JSON.
+    /// `POST path` with CBOR, answered in JSON. After an error that [`ChainError::leaves_open`] it may have been received.
     pub(crate) async fn post_cbor<T: DeserializeOwned>(&self, path: &str, body: &[u8]) -> Result<T, ChainError> {
         let url = self.url(path)?;
         let request = || {
             self.client.request(Method::POST, url.clone()).header(CONTENT_TYPE, "application/cbor").body(body.to_vec())
         };
-        let answer = self.send(path, request).await?;
+        let answer = self.send(path, Again::IfUntouched, request).await?;
         match answer.status {
             200..=299 => parse(path, &answer.body),
             status => Err(status_error(path, status, &answer.body)),
@@ -118,48 +154,79 @@ impl Transport {
 
     /// Sends until there is an answer that is worth reading: no connection error, no 429, no 5xx; the last attempt's
     /// answer is returned whatever it is.
-    async fn send(&self, path: &str, request: impl Fn() -> RequestBuilder) -> Result<Answer, ChainError> {
-        let mut attempt = 1;
-        loop {
-            let result = self.attempt(path, request()).await;
-            let again = match &result {
-                Ok(answer) => is_transient_status(answer.status),
-                Err(error) => error.is_transient(),
-            };
-            if !again || attempt == ATTEMPTS {
-                return result.map_err(|error| match error {
-                    ChainError::Unreachable { path, reason, .. } => {
-                        ChainError::Unreachable { path, attempts: attempt, reason }
+    async fn send(&self, path: &str, again: Again, request: impl Fn() -> RequestBuilder) -> Result<Answer, ChainError> {
+        // What a request names stays out of the span: spans are kept longer than anybody needs an address.
+        let span = tracing::debug_span!("request", endpoint = template(path));
+        async {
+            let mut attempt = 1;
+            loop {
+                let result = self.attempt(path, request()).await;
+                let pause = match &result {
+                    Ok(answer) if is_transient_status(answer.status) => {
+                        let untouched = matches!(answer.status, 425 | 429);
+                        (again == Again::Always || untouched).then(|| answer.retry_after.unwrap_or(backoff(attempt)))
                     }
-                    other => other,
-                });
+                    Err(NoAnswer { error, untouched }) if error.is_transient() => {
+                        (again == Again::Always || *untouched).then(|| backoff(attempt))
+                    }
+                    _ => None,
+                };
+                let pause = pause.filter(|pause| attempt < ATTEMPTS && *pause <= LONGEST_RETRY_AFTER);
+                let Some(pause) = pause else {
+                    return result.map_err(|NoAnswer { error, .. }| match error {
+                        ChainError::Unreachable { path, reason, .. } => {
+                            ChainError::Unreachable { path, attempts: attempt, reason }
+                        }
+                        other => other,
+                    });
+                };
+                tracing::debug!(attempt, ?pause, "the chain endpoint has trouble, trying again");
+                self.metrics.retries.inc();
+                if result.is_ok_and(|answer| answer.retry_after.is_some()) {
+                    // It holds for everything that is asked.
+                    self.pace.pause(Instant::now(), pause);
+                } else {
+                    tokio::time::sleep(pause).await;
+                }
+                attempt += 1;
             }
-            tracing::debug!(path, attempt, "the chain endpoint has trouble, trying again");
-            tokio::time::sleep(backoff(attempt)).await;
-            attempt += 1;
         }
+        .instrument(span)
+        .await
     }
 
-    async fn attempt(&self, path: &str, request: RequestBuilder) -> Result<Answer, ChainError> {
-        let unreachable = |error: reqwest::Error| ChainError::Unreachable {
-            path: path.into(),
-            attempts: 1,
-            reason: causes(&error.without_url()),
-        };
-        let mut response = request.send().await.map_err(unreachable)?;
-        let status = response.status().as_u16();
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
-            if body.len() + chunk.len() > MAX_ANSWER {
-                return Err(ChainError::Malformed {
-                    path: path.into(),
-                    reason: format!("it is longer than {MAX_ANSWER} bytes"),
-                });
-            }
-            body.extend_from_slice(&chunk);
+    /// One request, when it is its turn.
+    async fn attempt(&self, path: &str, request: RequestBuilder) -> Result<Answer, NoAnswer> {
+        let wait = self.pace.take(Instant::now());
+        if !wait.is_zero() {
+            self.metrics.waits.inc();
+            tokio::time::sleep(wait).await;
         }
-        Ok(Answer { status, body })
+        let begun = Instant::now();
+        let result = exchange(path, request).await;
+        let status = result.as_ref().ok().map(|answer| answer.status);
+        self.metrics.request(path, status, begun.elapsed().as_secs_f64());
+        result
     }
+}
+
+async fn exchange(path: &str, request: RequestBuilder) -> Result<Answer, NoAnswer> {
+    let unreachable = |error: reqwest::Error| NoAnswer {
+        untouched: error.is_connect(),
+        error: ChainError::Unreachable { path: path.into(), attempts: 1, reason: causes(&error.without_url()) },
+    };
+    let mut response = request.send().await.map_err(unreachable)?;
+    let status = response.status().as_u16();
+    let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
+        if body.len() + chunk.len() > MAX_ANSWER {
+            let reason = format!("it is longer than {MAX_ANSWER} bytes");
+            return Err(NoAnswer { error: ChainError::Malformed { path: path.into(), reason }, untouched: false });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Answer { status, retry_after: retry_after.map(Duration::from_secs), body })
 }
 
 /// Whether a URL names this machine; such requests never go through a proxy.
@@ -177,7 +244,8 @@ fn status_error(path: &str, status: u16, body: &[u8]) -> ChainError {
         Ok(body) => body.message,
         Err(_) => String::from_utf8_lossy(&body[..body.len().min(4 * MAX_MESSAGE)]).into_owned(),
     };
-    ChainError::Status { path: path.into(), status, message: message.chars().take(MAX_MESSAGE).collect() }
+    let message: String = message.chars().take(MAX_MESSAGE).collect();
+    ChainError::Status { path: path.into(), status, message }
 }
 
 /// An error with its causes in one line: reqwest keeps "connection refused" three levels down.

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use nunet_ledger::{AssetId, ExUnits, KeyHash, Lovelace, OutPoint, ScriptHash, TxId, TxOut};
+use nunet_ledger::{Address, AssetId, ExUnits, KeyHash, Lovelace, OutPoint, ScriptHash, TxId, TxOut};
 
 /// Why a plan does not become a transaction.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -14,6 +14,14 @@ pub enum BuildError {
     NotEnoughFunds {
         /// What is missing, with everything usable in the wallet counted.
         missing: Shortage,
+    },
+    /// One of several owners cannot put in its share.
+    #[error("the owner of {owner} cannot put in its share: {error}")]
+    Share {
+        /// Where its change would go.
+        owner: Address,
+        /// Why not.
+        error: Box<BuildError>,
     },
     /// A script runs, and nothing can stand for its failure.
     #[error(

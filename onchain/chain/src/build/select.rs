@@ -5,12 +5,21 @@ use std::{cmp::Reverse, collections::BTreeSet};
 use nunet_contracts::TxPlan;
 use nunet_ledger::{AssetId, Credential, Lovelace, OutPoint, TxOut, Value, fees, parameters::ProtocolParameters};
 
-use super::error::{BuildError, Shortage};
+use super::{
+    change::Purse,
+    error::{BuildError, Shortage},
+};
 use crate::chain::Utxo;
 
 /// An output with more kinds of assets than this is only touched when nothing else is left: its assets swell the
 /// change, and anybody can send such an output.
 const CROWDED: usize = 8;
+
+/// A wallet with more outputs of plain lovelace than this gets some of them joined with each payment.
+const MANY: usize = 40;
+
+/// How many.
+const SWEPT: usize = 6;
 
 /// The wallet's outputs that can be used, and which of them are.
 #[derive(Clone, Debug)]
@@ -44,6 +53,28 @@ impl<'a> Funds<'a> {
             }
             None => Err(BuildError::NotEnoughFunds { missing }),
         }
+    }
+
+    /// What the wallet keeps, of a payment of `paid`.
+    pub(super) fn purse(&self, paid: u64) -> Purse {
+        let plain = self.free.iter().map(|utxo| &utxo.output).filter(|output| is_plain_lovelace(output));
+        let amounts = plain.map(|output| output.value.lovelace().0);
+        let (count, largest) = amounts.fold((0, 0), |(count, largest), amount| (count + 1, amount.max(largest)));
+        Purse { plain: count, largest, paid }
+    }
+
+    /// Adds the smallest outputs of plain lovelace to what is selected, when the wallet has many: each costs less than it
+    /// brings, and will never be as cheap to spend as beside others.
+    pub(super) fn sweep(&mut self, worth: Lovelace) {
+        let mut small: Vec<&Utxo> = self.free.iter().copied().filter(|utxo| is_plain_lovelace(&utxo.output)).collect();
+        if small.len() <= MANY {
+            return;
+        }
+        small.sort_by_key(|utxo| (utxo.output.value.lovelace(), utxo.outpoint));
+        let worthwhile = small.into_iter().filter(|utxo| utxo.output.value.lovelace() >= worth);
+        let swept: Vec<&Utxo> = worthwhile.take(SWEPT).collect();
+        self.free.retain(|utxo| !swept.iter().any(|other| other.outpoint == utxo.outpoint));
+        self.selected.extend(swept);
     }
 
     /// The largest holding, then the one with the fewest other assets.
@@ -129,6 +160,10 @@ fn collateral_return(
 
 fn is_welcome(utxo: &Utxo) -> bool {
     utxo.output.reference_script.is_none() && utxo.output.value.assets().len() <= CROWDED
+}
+
+fn is_plain_lovelace(output: &TxOut) -> bool {
+    output.value.assets().len() == 0 && output.reference_script.is_none() && output.datum.is_none()
 }
 
 fn is_plain(output: &TxOut) -> bool {

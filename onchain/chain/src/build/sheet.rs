@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 
 use nunet_contracts::TxPlan;
-use nunet_ledger::{Address, AssetId, Certificate, Lovelace, TxOut, Value, fees, parameters::ProtocolParameters};
+use nunet_ledger::{AssetId, Certificate, Lovelace, TxOut, Value, parameters::ProtocolParameters};
 
-use super::error::{BuildError, Shortage};
+use super::{
+    change::{self, ChangeTo, Purse},
+    error::{BuildError, Shortage},
+};
 
 /// Inputs less outputs. Sums of 64-bit amounts, far from the ends of 128 bits.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -48,13 +51,14 @@ impl Sheet {
         *self.assets.entry(asset.clone()).or_default() += quantity;
     }
 
-    /// What goes back to the payer after the fee: nothing, or an output that the ledger accepts; or what is missing.
+    /// What goes back to the payer after the fee: nothing, or outputs that the ledger accepts; or what is missing.
     pub(super) fn change(
         &self,
         fee: Lovelace,
-        address: &Address,
+        to: &ChangeTo,
+        purse: &Purse,
         params: &ProtocolParameters,
-    ) -> Result<Option<TxOut>, Missing> {
+    ) -> Result<Vec<TxOut>, Missing> {
         let mut value = Value::default();
         for (asset, quantity) in &self.assets {
             if *quantity < 0 {
@@ -66,28 +70,17 @@ impl Sheet {
         }
         let rest = self.lovelace - i128::from(fee.0);
         if rest == 0 && value.assets().len() == 0 {
-            return Ok(None);
+            return Ok(Vec::new());
         }
         let held = u64::try_from(rest.max(0)).map_err(|_| Missing::Overflow("lovelace".into()))?;
         value.set_lovelace(Lovelace(held));
-        let output = TxOut::new(address.clone(), value);
-        let least = least_lovelace(&output, params);
-        if rest < i128::from(least.0) {
-            return Err(Missing::Some(shortage(None, i128::from(least.0) - rest)));
+        // What is owed already comes on top of what an output must hold.
+        let owed = (-rest).max(0);
+        match change::outputs(&value, to, purse, params) {
+            Ok(outputs) if owed == 0 => Ok(outputs),
+            Ok(_) => Err(Missing::Some(shortage(None, owed))),
+            Err(missing) => Err(Missing::Some(shortage(None, owed + i128::from(missing)))),
         }
-        Ok(Some(output))
-    }
-}
-
-/// The least lovelace with which an output is accepted: raising its lovelace can lengthen it, and so raise the least.
-fn least_lovelace(output: &TxOut, params: &ProtocolParameters) -> Lovelace {
-    let mut raised = output.clone();
-    loop {
-        let least = fees::min_ada(params, &raised);
-        if raised.value.lovelace() >= least {
-            return least;
-        }
-        raised.value.set_lovelace(least);
     }
 }
 

@@ -74,6 +74,7 @@ pub struct Seen<S> {
 
 /// Something new.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "none is kept, and nearly all are the large one")]
 pub enum Change {
     /// A target was read at a new block, or has another state.
     Seen(Target, Seen<State>),

@@ -1,6 +1,8 @@
 //! What the tests share: wallets, scripts, and outputs made up from numbers.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod server;
+
 use nunet_chain::{Utxo, Wallet};
 use nunet_ledger::{
     Address, AssetId, Credential, Datum, KeyHash, Lovelace, OutPoint, PosixMs, Script, ScriptHash, Slot, SlotConfig,
