@@ -20,7 +20,7 @@ use support::{
 async fn an_output_is_followed_from_before_it_is_made_until_it_is_spent() {
     let accounts = vec![(wallet(0).address(), lovelace(1_000_000_000))];
     let config = DevnetConfig {
-        block_interval: Duration::from_millis(100),
+        block_interval: Some(Duration::from_millis(100)),
         genesis: Genesis { accounts },
         ..DevnetConfig::default()
     };
