@@ -169,7 +169,7 @@ fn certificate(certificate: &ReceivedCertificate) -> anyhow::Result<Data> {
     let (number, credential, deposit) = match certificate {
         ReceivedCertificate::Register { credential, deposit } => (0, credential, deposit),
         ReceivedCertificate::Deregister { credential, refund } => (1, credential, refund),
-        ReceivedCertificate::Other { tag } => anyhow::bail!("a certificate of kind {tag} is not shown here"),
+        other => anyhow::bail!("this certificate is not shown here: {other:?}"),
     };
     let deposit = deposit.map(|amount| Data::Int(amount.0.into()));
     Ok(Data::Constr(number, vec![Data::credential(*credential), Data::maybe(deposit)]))
