@@ -219,6 +219,13 @@ impl Store {
         Ok(())
     }
 
+    /// Runs a statement, for tests that break the database on purpose.
+    #[cfg(test)]
+    #[allow(clippy::unwrap_used)]
+    pub(crate) fn execute(&mut self, statement: &'static str) {
+        self.runtime.block_on(sqlx::raw_sql(statement).execute(&mut self.connection)).unwrap();
+    }
+
     /// Closes the database, and then lets go of the folder.
     pub(crate) async fn close(self) -> Result<(), StoreError> {
         let Self { connection, database, .. } = self;

@@ -95,6 +95,18 @@ fn redeemers_are_exactly_those_needed() {
 }
 
 #[test]
+fn redeemers_for_votes_and_proposals_are_for_nothing() {
+    for tag in [4, 5] {
+        let mut draft = Draft::payment();
+        draft.extra_witnesses.push(vec![0x05, 0xa1, 0x82, tag, 0x00, 0x82, 0x00, 0x82, 0x00, 0x00]);
+        draft.refused("ExtraRedeemers");
+    }
+    let mut draft = Draft::payment();
+    draft.extra_witnesses.push(vec![0x05, 0xa1, 0x82, 0x06, 0x00, 0x82, 0x00, 0x82, 0x00, 0x00]);
+    draft.refused("DecodingFailure");
+}
+
+#[test]
 fn the_integrity_hash_binds_redeemers() {
     let mut draft = Draft::scripted();
     draft.tx.witnesses.redeemers[0].data = int(8);

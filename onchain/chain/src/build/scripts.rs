@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use nunet_contracts::TxPlan;
 use nunet_ledger::{
-    Certificate, Credential, ExUnits, KeyHash, Language, OutPoint, Purpose, Redeemer, RewardAccount, Script,
-    ScriptHash, TxBody, TxOut,
+    Credential, ExUnits, KeyHash, Language, OutPoint, Purpose, Redeemer, RewardAccount, Script, ScriptHash, TxBody,
+    TxOut,
 };
 use pallas_primitives::PlutusData;
 

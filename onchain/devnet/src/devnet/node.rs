@@ -282,3 +282,39 @@ fn wall_clock_ms() -> u64 {
 }
 
 const _: () = assert!(SLOT_LENGTH_MS == 1_000, "the devnet starts slots on whole seconds");
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use nunet_ledger::KeyHash;
+
+    use super::*;
+
+    async fn execute(node: &Arc<Node>, statement: &'static str) {
+        let node = node.clone();
+        blocking(move || node.core().store.as_mut().unwrap().execute(statement)).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_block_that_cannot_be_written_was_never_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let value = |lovelace| Value::lovelace_only(Lovelace(lovelace));
+        let data = Some(folder.path().to_owned());
+        let config = DevnetConfig { data, faucet: Some(value(1_000_000_000)), ..DevnetConfig::default() };
+        let runtime = Handle::current();
+        let node = Arc::new(blocking(move || Node::open(config, runtime)).await.unwrap().unwrap());
+        let nobody = Address::new(0, Credential::Key(KeyHash([1; 28])), None);
+        let paid = node.clone().pay_from_faucet(nobody, value(5_000_000)).await.unwrap();
+
+        execute(&node, "ALTER TABLE block RENAME TO elsewhere").await;
+        let refused = node.clone().make_blocks(1).await;
+        assert!(matches!(refused, Err(DevnetError::Store(StoreError::Database { .. }))), "{refused:?}");
+        assert_eq!(node.history().tip().height, 0);
+        let waiting = node.clone().mempool().await.unwrap();
+        assert_eq!(waiting.iter().map(|applied| applied.id).collect::<Vec<_>>(), [paid]);
+
+        execute(&node, "ALTER TABLE elsewhere RENAME TO block").await;
+        assert_eq!(node.clone().make_blocks(1).await.unwrap().height, 1);
+        assert!(node.history().transaction(&paid).is_some());
+    }
+}

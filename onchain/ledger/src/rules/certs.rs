@@ -10,8 +10,7 @@ mod pool_metadata;
 mod pool_network;
 mod pool_registered;
 mod pool_retirement;
-mod withdrawals_in_rewards;
-mod withdrawals_represented;
+pub(super) mod withdrawals_in_rewards;
 mod zero_balance;
 
 use crate::{
@@ -27,8 +26,6 @@ use crate::{
 };
 
 pub(super) fn check<'a>(case: &Case<'a>) -> Result<Changes<'a>, LedgerError> {
-    withdrawals_in_rewards::check(case)?;
-    withdrawals_represented::check(case)?;
     let mut changes = Changes::of(case.state);
     for account in case.tx.body.withdrawals.keys() {
         if let Some(held) = case.state.accounts.get(&account.credential) {

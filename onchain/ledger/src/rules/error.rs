@@ -5,6 +5,7 @@ use crate::{
     cbor::CborError,
     certificate::Delegation,
     evaluate::EvaluateError,
+    stack::StackError,
     transaction::Purpose,
     units::{Epoch, ExUnits, KeyHash, Lovelace, OutPoint, PoolId, ScriptHash, Slot},
     value::AssetId,
@@ -335,6 +336,12 @@ pub enum LedgerError {
     /// The scripts' verdict is not what the transaction says.
     #[error("{}", mismatch(.0))]
     ValidationTagMismatch(Option<EvaluateError>),
+}
+
+impl From<StackError> for LedgerError {
+    fn from(error: StackError) -> Self {
+        Self::CollectErrors(EvaluateError::Stack(error))
+    }
 }
 
 macro_rules! names {

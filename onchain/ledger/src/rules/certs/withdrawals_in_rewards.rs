@@ -4,7 +4,7 @@
 
 use crate::rules::{Case, LedgerError};
 
-pub(super) fn check(case: &Case<'_>) -> Result<(), LedgerError> {
+pub(in crate::rules) fn check(case: &Case<'_>) -> Result<(), LedgerError> {
     let held = |credential| case.state.accounts.get(credential).map(|account| account.rewards);
     let withdrawals = case.tx.body.withdrawals.iter();
     let wrong: Vec<_> = withdrawals

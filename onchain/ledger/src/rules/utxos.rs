@@ -1,15 +1,15 @@
-//! Phase two: the scripts run within what their redeemers declare, and their verdict is what the transaction says
-//! (`UTXOS` rule of the Alonzo and Conway specifications).
+//! Scripts run within what their redeemers declare, and their verdict is what the transaction says.
+//!
+//! [`UTXOS`](https://github.com/IntersectMBO/cardano-ledger/blob/master/eras/conway/impl/src/Cardano/Ledger/Conway/Rules/Utxos.hs), `ValidationTagMismatch` and `CollectErrors`
 
 use crate::{
     evaluate::{EvaluateError, UsedUnits, run},
-    rules::{Case, LedgerError, scripts::ScriptView},
+    rules::{Case, LedgerError},
 };
 
-pub(super) fn check(case: &Case<'_>, tx: &[u8], view: &ScriptView<'_>) -> Result<(), LedgerError> {
-    within_limit(case)?;
+pub(super) fn check(case: &Case<'_>, tx: &[u8]) -> Result<(), LedgerError> {
     let (received, state) = (case.tx, case.state);
-    let outcome = run(tx, received, view, &state.utxo, &state.params, &state.slots, received.declared_units())
+    let outcome = run(tx, received, case.view, &state.utxo, &state.params, &state.slots, received.declared_units())
         .and_then(|used| within_declared(case, &used));
     match outcome {
         Ok(()) if received.valid => Ok(()),
@@ -19,15 +19,6 @@ pub(super) fn check(case: &Case<'_>, tx: &[u8], view: &ScriptView<'_>) -> Result
             Err(LedgerError::ValidationTagMismatch(Some(error)))
         }
         Err(error) => Err(LedgerError::CollectErrors(error)),
-    }
-}
-
-fn within_limit(case: &Case<'_>) -> Result<(), LedgerError> {
-    let (declared, limit) = (case.tx.declared_units(), case.state.params.max_tx_ex_units);
-    if declared.mem <= limit.mem && declared.steps <= limit.steps {
-        Ok(())
-    } else {
-        Err(LedgerError::ExUnitsTooBigUTxO { declared, limit })
     }
 }
 

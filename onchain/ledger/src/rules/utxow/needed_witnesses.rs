@@ -1,8 +1,8 @@
-//! Signatures: those there verify, and every key that must sign did (`UTXOW` rule of the Shelley specification).
+//! Every key that must sign did.
+//!
+//! [`UTXOW`](https://github.com/IntersectMBO/cardano-ledger/blob/master/eras/shelley/impl/src/Cardano/Ledger/Shelley/Rules/Utxow.hs), `validateNeededWitnesses`
 
 use std::collections::BTreeSet;
-
-use ed25519_dalek::{Signature, VerifyingKey};
 
 use crate::{
     address::Credential,
@@ -13,33 +13,7 @@ use crate::{
     units::KeyHash,
 };
 
-pub(super) fn check(case: &Case<'_>) -> Result<(), LedgerError> {
-    all_verify(case)?;
-    all_there(case)
-}
-
-fn all_verify(case: &Case<'_>) -> Result<(), LedgerError> {
-    let message = &case.tx.id.0;
-    let keys = case.tx.witnesses.vkeys.iter().map(|witness| (&witness.key, &witness.signature));
-    let bootstrap = case.tx.witnesses.bootstrap.iter().map(|witness| (&witness.key, &witness.signature));
-    let wrong: Vec<_> = keys
-        .chain(bootstrap)
-        .filter(|(key, signature)| !verifies(key, signature, message))
-        .map(|(key, _)| *key)
-        .collect();
-    if wrong.is_empty() { Ok(()) } else { Err(LedgerError::InvalidWitnessesUTXOW(wrong)) }
-}
-
-/// Ed25519 as the chain's library checks it: the scalar reduced, no points of small order, the key in its one canonical
-/// form, and no cofactor in the equation.
-pub(crate) fn verifies(key: &[u8; 32], signature: &[u8; 64], message: &[u8]) -> bool {
-    VerifyingKey::from_bytes(key).is_ok_and(|parsed| {
-        parsed.to_edwards().compress().as_bytes() == key
-            && parsed.verify_strict(message, &Signature::from_bytes(signature)).is_ok()
-    })
-}
-
-fn all_there(case: &Case<'_>) -> Result<(), LedgerError> {
+pub(in crate::rules) fn check(case: &Case<'_>) -> Result<(), LedgerError> {
     let witnesses = &case.tx.witnesses;
     let mut present: BTreeSet<_> = witnesses.vkeys.iter().map(|witness| KeyHash(blake2b_224(&witness.key))).collect();
     present.extend(witnesses.bootstrap.iter().filter_map(|witness| witness.root()));
@@ -47,7 +21,8 @@ fn all_there(case: &Case<'_>) -> Result<(), LedgerError> {
     if missing.is_empty() { Ok(()) } else { Err(LedgerError::MissingVKeyWitnessesUTXOW(missing)) }
 }
 
-/// `witsVKeyNeeded`: keys of inputs, collateral, withdrawals, certificates, pools' owners, and those that the body names.
+/// `witsVKeyNeeded`: keys of inputs, collateral, withdrawals, certificates and pools' owners, and those that the body
+/// names.
 fn required(case: &Case<'_>) -> BTreeSet<KeyHash> {
     let body = &case.tx.body;
     let mut required = body.required_signers.clone();

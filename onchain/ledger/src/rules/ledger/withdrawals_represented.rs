@@ -7,7 +7,7 @@ use crate::{
     rules::{Case, LedgerError},
 };
 
-pub(super) fn check(case: &Case<'_>) -> Result<(), LedgerError> {
+pub(in crate::rules) fn check(case: &Case<'_>) -> Result<(), LedgerError> {
     if case.bootstrapping() {
         return Ok(());
     }
