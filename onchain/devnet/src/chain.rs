@@ -312,6 +312,11 @@ impl Chain {
         self.mempool.iter().map(|applied| applied.id)
     }
 
+    /// What waits for a block, in order, with what it does.
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = &Arc<Applied>> {
+        self.mempool.iter()
+    }
+
     /// How many transactions wait for a block.
     pub fn mempool_len(&self) -> usize {
         self.mempool.len()

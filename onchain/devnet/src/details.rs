@@ -5,8 +5,8 @@ mod metadata;
 use std::collections::BTreeMap;
 
 use nunet_ledger::{
-    AssetId, CborError, Credential, ExUnits, KeyHash, Lovelace, OutPoint, Purpose, RewardAccount, Script, ScriptHash,
-    Slot,
+    AssetId, CborError, Credential, ExUnits, KeyHash, Lovelace, OutPoint, PoolId, Purpose, RewardAccount, Script,
+    ScriptHash, Slot,
     hash::blake2b_256,
     received::{ReceivedBody, ReceivedCertificate, ReceivedTx},
 };
@@ -97,6 +97,15 @@ impl Details {
             ReceivedCertificate::Deregister { credential, .. } => Some((index, *credential, StakeEvent::Removed)),
             _ => None,
         })
+    }
+}
+
+/// An account's delegation of stake to a pool, if a certificate makes one.
+pub(crate) fn stake_delegation(certificate: &ReceivedCertificate) -> Option<(Credential, PoolId)> {
+    match certificate {
+        ReceivedCertificate::Delegate { credential, to }
+        | ReceivedCertificate::RegisterAndDelegate { credential, to, .. } => Some((*credential, to.pool()?)),
+        _ => None,
     }
 }
 

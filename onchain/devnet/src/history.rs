@@ -9,7 +9,7 @@ use std::{
 };
 
 use nunet_ledger::{
-    Address, AssetId, Credential, Datum, Lovelace, OutPoint, PosixMs, Script, ScriptHash, Slot, TxId, TxOut,
+    Address, AssetId, Credential, Datum, Lovelace, OutPoint, PoolId, PosixMs, Script, ScriptHash, Slot, TxId, TxOut,
     hash::blake2b_256, rules::Account,
 };
 
@@ -362,6 +362,12 @@ impl History {
 
     pub(crate) fn account(&self, credential: &Credential) -> Option<&Account> {
         self.accounts.get(credential)
+    }
+
+    /// The registered accounts that delegate their stake to a pool.
+    pub(crate) fn delegators(&self, pool: PoolId) -> impl Iterator<Item = (Credential, &Account)> {
+        let delegating = move |(_, account): &(&Credential, &Account)| account.pool == Some(pool);
+        self.accounts.iter().filter(delegating).map(|(credential, account)| (*credential, account))
     }
 
     pub(crate) fn asset(&self, asset: &AssetId) -> Option<&AssetRecord> {

@@ -12,6 +12,8 @@ mod body;
 mod devnet;
 mod epochs;
 mod evaluate;
+mod governance;
+mod mempool;
 mod metadata;
 mod metadatum;
 mod native;
@@ -46,6 +48,7 @@ const MAX_REASON: usize = 4_096;
 pub(crate) fn router(node: Arc<Node>) -> Router {
     let api = chain_routes()
         .merge(transaction_routes())
+        .merge(pool_routes())
         .merge(holder_routes())
         .merge(token_and_script_routes())
         .merge(devnet::routes());
@@ -59,7 +62,24 @@ pub(crate) fn router(node: Arc<Node>) -> Router {
         .layer(middleware::from_fn_with_state(node, devnet::observe))
 }
 
-/// The network, its blocks and epochs, its pools and representatives.
+/// Stake pools.
+fn pool_routes() -> Router<Arc<Node>> {
+    Router::new()
+        .route("/pools", get(pools::pools))
+        .route("/pools/extended", get(pools::extended))
+        .route("/pools/retired", get(pools::retired))
+        .route("/pools/retiring", get(pools::retiring))
+        .route("/pools/{pool}", get(pools::pool))
+        .route("/pools/{pool}/metadata", get(pools::metadata))
+        .route("/pools/{pool}/relays", get(pools::pool_relays))
+        .route("/pools/{pool}/delegators", get(pools::delegators))
+        .route("/pools/{pool}/updates", get(pools::updates))
+        .route("/pools/{pool}/blocks", get(pools::nothing))
+        .route("/pools/{pool}/history", get(pools::nothing))
+        .route("/pools/{pool}/votes", get(pools::nothing))
+}
+
+/// The network, its blocks and epochs, its representatives.
 fn chain_routes() -> Router<Arc<Node>> {
     Router::new()
         .route("/", get(network::root))
@@ -82,14 +102,9 @@ fn chain_routes() -> Router<Arc<Node>> {
         .route("/blocks/{block}/txs", get(blocks::transactions))
         .route("/blocks/{block}/txs/cbor", get(blocks::transactions_cbor))
         .route("/blocks/{block}/addresses", get(blocks::addresses))
-        .route("/pools", get(pools::none))
-        .route("/pools/extended", get(pools::none))
-        .route("/pools/retired", get(pools::none))
-        .route("/pools/retiring", get(pools::none))
-        .route("/pools/{pool}", get(pools::pool))
-        .route("/governance/dreps", get(pools::none))
-        .route("/governance/dreps/{drep}", get(pools::representative))
-        .route("/governance/proposals", get(pools::none))
+        .route("/governance/dreps", get(governance::none))
+        .route("/governance/dreps/{drep}", get(governance::representative))
+        .route("/governance/proposals", get(governance::none))
 }
 
 /// Transactions, those that wait, and their way in.
@@ -108,7 +123,12 @@ fn transaction_routes() -> Router<Arc<Node>> {
         .route("/metadata/txs/labels", get(metadata::labels))
         .route("/metadata/txs/labels/{label}", get(metadata::with_label))
         .route("/metadata/txs/labels/{label}/cbor", get(metadata::with_label_cbor))
-        .route("/mempool", get(submit::mempool))
+        .route("/txs/{id}/delegations", get(transactions::delegations))
+        .route("/txs/{id}/pool_updates", get(transactions::pool_updates))
+        .route("/txs/{id}/pool_retires", get(transactions::pool_retires))
+        .route("/mempool", get(mempool::all))
+        .route("/mempool/{id}", get(mempool::transaction))
+        .route("/mempool/addresses/{address}", get(mempool::touching))
         .route("/tx/submit", post(submit::submit))
         .route("/utils/txs/evaluate", post(evaluate::evaluate))
         .route("/utils/txs/evaluate/utxos", post(evaluate::evaluate_with))
@@ -132,6 +152,7 @@ fn holder_routes() -> Router<Arc<Node>> {
         .route("/accounts/{account}/transactions", get(accounts::transactions))
         .route("/accounts/{account}/registrations", get(account_history::registrations))
         .route("/accounts/{account}/withdrawals", get(account_history::withdrawals))
+        .route("/accounts/{account}/delegations", get(account_history::delegations))
         .route("/accounts/{account}/rewards", get(account_history::nothing))
         .route("/accounts/{account}/history", get(account_history::nothing))
         .route("/accounts/{account}/mirs", get(account_history::nothing))

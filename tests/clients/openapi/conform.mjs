@@ -1,7 +1,7 @@
 // Holds an API's answers against the schemas that Blockfrost publishes.
 //
-// Reads {url, visits: [{path, at, status}]} as JSON from standard input: the API's base URL, and for each visit the
-// path as Blockfrost's specification writes it, where to go, and the status that is expected. Writes {problems, empty,
+// Reads {visits: [{url, path, at, status}]} as JSON from standard input: for each visit the API's base URL, the path as
+// Blockfrost's specification writes it, where to go, and the status that is expected. Writes {problems, empty,
 // unvisited}: answers that break their schema, paths whose every list was empty, and paths of Cardano's that nobody
 // visited.
 
@@ -17,7 +17,7 @@ const require = createRequire(import.meta.url);
 const schemas = JSON.parse(readFileSync(require.resolve("@blockfrost/openapi/json-schema.json")));
 const ajv = new Ajv({ strict: false, validateFormats: false, allErrors: true });
 
-const { url, visits } = JSON.parse(await text(process.stdin));
+const { visits } = JSON.parse(await text(process.stdin));
 const problems = [];
 const filled = new Set();
 for (const visit of visits) await check(visit);
@@ -29,7 +29,7 @@ const unvisited = Object.keys(schemas).filter(
 );
 console.log(JSON.stringify({ problems, empty, unvisited }));
 
-async function check({ path, at, status }) {
+async function check({ url, path, at, status }) {
   const response = await fetch(url + at);
   const body = await response.text();
   const problem = (what) => problems.push(`GET ${at}: ${what}: ${body.slice(0, 2_000)}`);

@@ -80,8 +80,8 @@ impl Mempool {
         self.waiting.len()
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Applied> {
-        self.waiting.iter().map(|(applied, _)| applied.as_ref())
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Applied>> {
+        self.waiting.iter().map(|(applied, _)| applied)
     }
 }
 

@@ -13,7 +13,7 @@ use tokio::{runtime::Handle, task::spawn_blocking};
 
 use super::config::{DevnetConfig, DevnetError, LAST_SECOND, MAX_ADVANCE, MAX_BLOCKS_PER_CALL};
 use crate::{
-    chain::{Block, Chain, DroppedTransactions, Rollback, SLOT_LENGTH_MS, SubmitError, Tip},
+    chain::{Applied, Block, Chain, DroppedTransactions, Rollback, SLOT_LENGTH_MS, SubmitError, Tip},
     faucet::{Faucet, FaucetError},
     history::History,
     metrics::Metrics,
@@ -116,8 +116,8 @@ impl Node {
     }
 
     /// What waits for a block, in order.
-    pub(crate) async fn mempool(self: Arc<Self>) -> Result<Vec<TxId>, DevnetError> {
-        blocking(move || self.core().chain.mempool().collect()).await
+    pub(crate) async fn mempool(self: Arc<Self>) -> Result<Vec<Arc<Applied>>, DevnetError> {
+        blocking(move || self.core().chain.waiting().cloned().collect()).await
     }
 
     /// Validates a transaction and takes it into the mempool.
@@ -310,7 +310,8 @@ mod tests {
         let refused = node.clone().make_blocks(1).await;
         assert!(matches!(refused, Err(DevnetError::Store(StoreError::Database { .. }))), "{refused:?}");
         assert_eq!(node.history().tip().height, 0);
-        assert_eq!(node.clone().mempool().await.unwrap(), [paid]);
+        let waiting = node.clone().mempool().await.unwrap();
+        assert_eq!(waiting.iter().map(|applied| applied.id).collect::<Vec<_>>(), [paid]);
 
         execute(&node, "ALTER TABLE elsewhere RENAME TO block").await;
         assert_eq!(node.clone().make_blocks(1).await.unwrap().height, 1);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use nunet_ledger::{Address, AssetId, Credential, OutPoint, ScriptHash, TxOut};
+use nunet_ledger::{Address, AssetId, Credential, OutPoint, PoolId, ScriptHash, TxOut, received::ReceivedCertificate};
 
 use crate::{
     chain::Applied,
@@ -20,6 +20,8 @@ pub(crate) enum Subject {
     Runs(ScriptHash),
     /// Transactions with a certificate for a stake account, or a withdrawal from it.
     Account(Credential),
+    /// Transactions with a certificate that registers or retires a stake pool.
+    Pool(PoolId),
     /// Transactions with metadata under a label.
     Label(u64),
 }
@@ -102,6 +104,21 @@ impl Lookups {
         })
     }
 
+    /// Every pool that was ever registered, in the order of first registrations.
+    pub(crate) fn pools(&self) -> Vec<PoolId> {
+        let range = Subject::Pool(PoolId([0; 28]))..=Subject::Pool(PoolId([0xff; 28]));
+        let mut pools: Vec<_> = self
+            .positions
+            .range(range)
+            .filter_map(|(subject, positions)| match subject {
+                Subject::Pool(pool) => Some((positions.first()?, *pool)),
+                _ => None,
+            })
+            .collect();
+        pools.sort();
+        pools.into_iter().map(|(_, pool)| pool).collect()
+    }
+
     /// Every asset that was ever minted, in the order of first mints.
     pub(crate) fn assets(&self) -> impl DoubleEndedIterator<Item = &AssetId> {
         self.assets.iter().map(|(_, asset)| asset)
@@ -142,6 +159,11 @@ fn subjects<'a>(applied: &Applied, output: impl Fn(&OutPoint) -> Option<&'a TxOu
         let withdrawn = details.withdrawals.keys().map(|account| account.credential);
         let certified = details.certificates.iter().filter_map(stake_credential);
         subjects.extend(withdrawn.chain(certified).map(Subject::Account));
+        subjects.extend(details.certificates.iter().filter_map(|certificate| match certificate {
+            ReceivedCertificate::RegisterPool(params) => Some(Subject::Pool(params.id)),
+            ReceivedCertificate::RetirePool { pool, .. } => Some(Subject::Pool(*pool)),
+            _ => None,
+        }));
     }
     subjects
 }

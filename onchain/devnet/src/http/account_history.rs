@@ -10,12 +10,14 @@ use nunet_ledger::Credential;
 use serde_json::{Value, json};
 
 use super::{
-    accounts::parse_account,
+    accounts::{controlled, parse_account},
     answer::{Answer, ApiError},
     page::Page,
+    pools::pool_text,
+    transactions::active_epoch,
 };
 use crate::{
-    details::StakeEvent,
+    details::{StakeEvent, stake_delegation},
     devnet::Node,
     history::{History, TxRecord, lookups::Subject},
 };
@@ -51,6 +53,26 @@ pub(super) async fn withdrawals(State(node): State<Arc<Node>>, Path(text): Path<
     let rows = page.of(withdrawals).into_iter().map(|(record, amount)| {
         let mut row = at(&history, record);
         row["amount"] = json!(amount.0.to_string());
+        row
+    });
+    Ok(Json(rows.collect()))
+}
+
+pub(super) async fn delegations(State(node): State<Arc<Node>>, Path(text): Path<String>, page: Page) -> Answer {
+    let credential = parse_account(&text)?;
+    let history = node.history();
+    let delegations = touching(&history, credential)?.flat_map(|record| {
+        let pools = record.applied.details.certificates.iter().filter_map(stake_delegation);
+        let pools: Vec<_> = pools.filter(|(whose, _)| *whose == credential).map(|(_, pool)| pool).collect();
+        pools.into_iter().map(move |pool| (record, pool))
+    });
+    let held = controlled(&history, &credential).to_string();
+    let rows = page.of(delegations).into_iter().map(|(record, pool)| {
+        let mut row = at(&history, record);
+        row["active_epoch"] = json!(active_epoch(&history, record));
+        // What the account holds now: no past balances are kept.
+        row["amount"] = json!(held);
+        row["pool_id"] = json!(pool_text(pool));
         row
     });
     Ok(Json(rows.collect()))

@@ -15,6 +15,7 @@ use super::{
     answer::{Answer, ApiError, bech32_text, place, total},
     network_mismatch,
     page::Page,
+    pools::pool_text,
 };
 use crate::{
     devnet::Node,
@@ -27,21 +28,19 @@ pub(super) async fn account(State(node): State<Arc<Node>>, Path(text): Path<Stri
     let stake = history.stake(&credential).ok_or_else(ApiError::not_found)?;
     let registered = history.account(&credential);
     let rewards = registered.map_or(0, |account| account.rewards.0);
-    let outputs = records(&history, stake);
-    let held = total(unspent(&history, &outputs).map(|(_, record)| &record.output.value)).lovelace().0;
+    let pool = registered.and_then(|account| account.pool);
     Ok(Json(json!({
         "stake_address": text,
-        // Active means delegated to a pool, and the devnet has none.
-        "active": false,
+        "active": pool.is_some(),
         "registered": registered.is_some(),
         "active_epoch": stake.registered_in.filter(|_| registered.is_some()),
-        "controlled_amount": held.saturating_add(rewards).to_string(),
+        "controlled_amount": controlled(&history, &credential).to_string(),
         "rewards_sum": (stake.withdrawn + u128::from(rewards)).to_string(),
         "withdrawals_sum": stake.withdrawn.to_string(),
         "reserves_sum": "0",
         "treasury_sum": "0",
         "withdrawable_amount": rewards.to_string(),
-        "pool_id": null,
+        "pool_id": pool.map(pool_text),
         "drep_id": registered.and_then(|account| account.drep).map(drep_id),
     })))
 }
@@ -111,6 +110,13 @@ pub(super) async fn transactions(
         row
     });
     Ok(Json(rows.collect()))
+}
+
+/// The lovelace that an account's addresses hold, with its rewards.
+pub(super) fn controlled(history: &History, credential: &Credential) -> u64 {
+    let outputs = history.stake(credential).map(|stake| records(history, stake)).unwrap_or_default();
+    let held = total(unspent(history, &outputs).map(|(_, record)| &record.output.value)).lovelace().0;
+    held.saturating_add(history.account(credential).map_or(0, |account| account.rewards.0))
 }
 
 /// What is known of all addresses with a stake credential.

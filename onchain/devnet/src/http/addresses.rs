@@ -112,7 +112,7 @@ pub(super) async fn transaction_ids(State(node): State<Arc<Node>>, Path(text): P
 
 /// Whom a path names.
 #[derive(Debug)]
-enum Holder {
+pub(super) enum Holder {
     /// One address.
     Address(Address),
     /// Every address with this payment credential, be it a key's hash or a script's: clients name both `addr_vkh`.
@@ -121,7 +121,7 @@ enum Holder {
 
 impl Holder {
     /// Reads an address, or a payment credential in bech32 (`addr_vkh1…`, `script1…`).
-    fn parse(text: &str) -> Result<Self, ApiError> {
+    pub(super) fn parse(text: &str) -> Result<Self, ApiError> {
         if !text.starts_with("addr_vkh1") && !text.starts_with("script1") {
             return parse_address(text).map(Self::Address);
         }
@@ -143,7 +143,8 @@ impl Holder {
         if records.is_empty() { Err(ApiError::not_found()) } else { Ok(records) }
     }
 
-    fn holds(&self, address: &Address) -> bool {
+    /// Whether an address is meant.
+    pub(super) fn holds(&self, address: &Address) -> bool {
         match self {
             Self::Address(own) => own == address,
             Self::Payment(hash) => address.payment().is_some_and(|payment| match payment {

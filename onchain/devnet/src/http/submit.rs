@@ -1,4 +1,4 @@
-//! Transactions on their way in: submission and the mempool.
+//! Submission of transactions.
 
 use std::sync::Arc;
 
@@ -8,7 +8,6 @@ use serde_json::json;
 use super::{
     answer::{Answer, ApiError},
     body::BoundedBody,
-    page::Page,
 };
 use crate::{chain::SubmitError, devnet::Node};
 
@@ -19,12 +18,6 @@ pub(super) async fn submit(State(node): State<Arc<Node>>, body: BoundedBody) -> 
         Err(error @ SubmitError::MempoolFull { .. }) => Err(ApiError::new(StatusCode::TOO_EARLY, error.to_string())),
         Err(error) => Err(ApiError::bad_request(rejection(&error))),
     }
-}
-
-/// The ids of what waits for a block.
-pub(super) async fn mempool(State(node): State<Arc<Node>>, page: Page) -> Answer {
-    let waiting = node.mempool().await?;
-    Ok(Json(page.of(waiting.into_iter()).into_iter().map(|id| json!({ "tx_hash": id })).collect()))
 }
 
 /// A refusal as cardano-submit-api nests it, in a string: clients of Blockfrost look for the predicate's name there.

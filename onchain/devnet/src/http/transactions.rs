@@ -6,7 +6,9 @@ use axum::{
     Json,
     extract::{Path, State},
 };
-use nunet_ledger::{Credential, NetworkMagic, OutPoint, Purpose, RewardAccount, ScriptHash, TxId};
+use nunet_ledger::{
+    Credential, NetworkMagic, OutPoint, Purpose, RewardAccount, ScriptHash, TxId, received::ReceivedCertificate,
+};
 use pallas_addresses::Address as AnyAddress;
 use serde_json::{Map, Value, json};
 
@@ -14,25 +16,35 @@ use super::{
     answer::{Answer, ApiError, amount, output_fields, total},
     metadata::labelled,
     metadatum::metadatum_to_json,
+    pools::{description, pool_text, relays, terms},
 };
 use crate::{
-    details::{RedeemerDetail, Runs, StakeEvent},
+    chain::Applied,
+    details::{RedeemerDetail, Runs, StakeEvent, stake_delegation},
     devnet::Node,
-    history::{History, TxRecord},
+    history::{History, TxRecord, epoch_of},
 };
 
 pub(super) async fn transaction(State(node): State<Arc<Node>>, Path(id): Path<String>) -> Answer {
     let history = node.history();
     let record = find(&history, &id)?;
     let block = history.block(record.height).ok_or_else(ApiError::not_found)?;
-    let (applied, details) = (&record.applied, &record.applied.details);
-    Ok(Json(json!({
+    let mut fields = facts(&record.applied);
+    fields.insert("block".into(), json!(hex::encode(block.tip.hash)));
+    fields.insert("block_height".into(), json!(record.height));
+    fields.insert("block_time".into(), json!(block.tip.time.0 / 1_000));
+    fields.insert("slot".into(), json!(block.tip.slot));
+    fields.insert("index".into(), json!(record.index));
+    fields.insert("treasury_donation".into(), json!("0"));
+    Ok(Json(Value::Object(fields)))
+}
+
+/// What is true of a transaction wherever it is.
+pub(super) fn facts(applied: &Applied) -> Map<String, Value> {
+    let details = &applied.details;
+    let certificates = |is: fn(&ReceivedCertificate) -> bool| details.certificates.iter().filter(|one| is(one)).count();
+    let facts = json!({
         "hash": applied.id,
-        "block": hex::encode(block.tip.hash),
-        "block_height": record.height,
-        "block_time": block.tip.time.0 / 1_000,
-        "slot": block.tip.slot,
-        "index": record.index,
         "output_amount": amount(&total(applied.produced.iter().map(|(_, output)| &output.value))),
         "fees": applied.fee.0.to_string(),
         "deposit": applied.deposit.to_string(),
@@ -42,15 +54,18 @@ pub(super) async fn transaction(State(node): State<Arc<Node>>, Path(id): Path<St
         "utxo_count": applied.consumed.len() + applied.produced.len(),
         "withdrawal_count": details.withdrawals.len(),
         "mir_cert_count": 0,
-        "delegation_count": 0,
+        "delegation_count": certificates(|one| stake_delegation(one).is_some()),
         "stake_cert_count": details.stake_events().count(),
-        "pool_update_count": 0,
-        "pool_retire_count": 0,
+        "pool_update_count": certificates(|one| matches!(one, ReceivedCertificate::RegisterPool(_))),
+        "pool_retire_count": certificates(|one| matches!(one, ReceivedCertificate::RetirePool { .. })),
         "asset_mint_or_burn_count": details.mint.len(),
         "redeemer_count": details.redeemers.len(),
         "valid_contract": applied.valid,
-        "treasury_donation": "0",
-    })))
+    });
+    match facts {
+        Value::Object(fields) => fields,
+        _ => Map::new(),
+    }
 }
 
 pub(super) async fn utxos(State(node): State<Arc<Node>>, Path(id): Path<String>) -> Answer {
@@ -154,6 +169,62 @@ pub(super) async fn stakes(State(node): State<Arc<Node>>, Path(id): Path<String>
     Ok(Json(rows.collect()))
 }
 
+pub(super) async fn delegations(State(node): State<Arc<Node>>, Path(id): Path<String>) -> Answer {
+    let history = node.history();
+    let record = find(&history, &id)?;
+    let active = active_epoch(&history, record);
+    let certificates = record.applied.details.certificates.iter().enumerate();
+    let rows = certificates.filter_map(|(index, certificate)| {
+        let (credential, pool) = stake_delegation(certificate)?;
+        Some(json!({
+            "index": index,
+            "cert_index": index,
+            "address": stake_address(credential),
+            "pool_id": pool_text(pool),
+            "active_epoch": active,
+        }))
+    });
+    Ok(Json(rows.collect()))
+}
+
+pub(super) async fn pool_updates(State(node): State<Arc<Node>>, Path(id): Path<String>) -> Answer {
+    let history = node.history();
+    let record = find(&history, &id)?;
+    let active = active_epoch(&history, record);
+    let certificates = record.applied.details.certificates.iter().enumerate();
+    let rows = certificates.filter_map(|(index, certificate)| match certificate {
+        ReceivedCertificate::RegisterPool(params) => {
+            let mut fields = terms(params);
+            fields.insert("pool_id".into(), json!(pool_text(params.id)));
+            fields.insert("pledge".into(), json!(params.pledge.0.to_string()));
+            fields.insert("cert_index".into(), json!(index));
+            fields.insert("relays".into(), relays(params));
+            fields.insert("metadata".into(), description(params).map_or(Value::Null, Value::Object));
+            fields.insert("active_epoch".into(), json!(active));
+            Some(Value::Object(fields))
+        }
+        _ => None,
+    });
+    Ok(Json(rows.collect()))
+}
+
+pub(super) async fn pool_retires(State(node): State<Arc<Node>>, Path(id): Path<String>) -> Answer {
+    let history = node.history();
+    let certificates = find(&history, &id)?.applied.details.certificates.iter().enumerate();
+    let rows = certificates.filter_map(|(index, certificate)| match certificate {
+        ReceivedCertificate::RetirePool { pool, epoch } => {
+            Some(json!({ "cert_index": index, "pool_id": pool_text(*pool), "retiring_epoch": epoch.0 }))
+        }
+        _ => None,
+    });
+    Ok(Json(rows.collect()))
+}
+
+/// The epoch from which what a transaction's certificates delegate counts: the second after its own.
+pub(super) fn active_epoch(history: &History, record: &TxRecord) -> Option<u64> {
+    history.block(record.height).map(|block| epoch_of(block.tip.slot) + 2)
+}
+
 pub(super) async fn required_signers(State(node): State<Arc<Node>>, Path(id): Path<String>) -> Answer {
     let history = node.history();
     let signers = find(&history, &id)?.applied.details.required_signers.iter();
@@ -207,7 +278,7 @@ pub(super) fn script_of(history: &History, redeemer: &RedeemerDetail) -> Option<
 }
 
 /// The names that Blockfrost gives the purposes.
-fn purpose(purpose: Purpose) -> &'static str {
+pub(super) fn purpose(purpose: Purpose) -> &'static str {
     match purpose {
         Purpose::Spend => "spend",
         Purpose::Mint => "mint",

@@ -1,10 +1,14 @@
 //! Every answer of the devnet against the schemas that Blockfrost publishes, on a chain with traffic of many kinds.
 
+use std::{collections::BTreeSet, time::Duration};
+
+use blockfrost::BlockfrostAPI;
+use nunet_devnet::{Devnet, DevnetConfig};
 use serde_json::{Value as Json, json};
 
-use super::{KEY, SAME_AS_DATUM, start};
+use super::{DATUM, KEY, SAME_AS_DATUM, staked_account, start};
 use crate::{
-    common::Owner,
+    common::{Owner, client, funds_of, owners},
     foreign::{Client, Ecosystem},
 };
 
@@ -12,7 +16,7 @@ use crate::{
 const SAYS_YES: &str = "450101002499";
 
 /// The paths of Blockfrost's API for Cardano that the devnet does not serve.
-const NOT_SERVED: [&str; 35] = [
+const NOT_SERVED: [&str; 22] = [
     "/governance/committee",
     "/governance/committee/votes",
     "/governance/committee/{cc_id}/votes",
@@ -32,41 +36,41 @@ const NOT_SERVED: [&str; 35] = [
     "/governance/proposals/{gov_action_id}/metadata",
     "/epochs/{number}/stakes/{pool_id}",
     "/epochs/{number}/blocks/{pool_id}",
-    "/txs/{hash}/delegations",
-    "/txs/{hash}/pool_updates",
-    "/txs/{hash}/pool_retires",
-    "/accounts/{stake_address}/delegations",
-    "/mempool/{hash}",
-    "/mempool/addresses/{address}",
-    "/pools/{pool_id}/history",
-    "/pools/{pool_id}/metadata",
-    "/pools/{pool_id}/relays",
-    "/pools/{pool_id}/delegators",
-    "/pools/{pool_id}/blocks",
-    "/pools/{pool_id}/updates",
-    "/pools/{pool_id}/votes",
     "/assets/{asset}/utxos",
     "/scripts/{script_hash}/utxos",
     "/utils/addresses/xpub/{xpub}/{role}/{index}",
 ];
 
-/// Paths whose lists are empty: what needs pools that make blocks, votes or eras before Conway's, and the latest block
-/// and the mempool of a chain at rest.
-const EMPTY: [&str; 14] = [
-    "/mempool",
-    "/blocks/latest/txs",
-    "/epochs/{number}/stakes",
-    "/blocks/latest/txs/cbor",
-    "/txs/{hash}/mirs",
-    "/accounts/{stake_address}/rewards",
+/// Paths whose lists are empty: what needs pools that make blocks, votes or eras before Conway's, and the latest block of
+/// a chain at rest.
+const EMPTY: [&str; 13] = [
     "/accounts/{stake_address}/history",
     "/accounts/{stake_address}/mirs",
-    "/pools",
-    "/pools/extended",
-    "/pools/retired",
-    "/pools/retiring",
+    "/accounts/{stake_address}/rewards",
+    "/blocks/latest/txs",
+    "/blocks/latest/txs/cbor",
+    "/epochs/{number}/stakes",
     "/governance/dreps",
     "/governance/proposals",
+    "/pools/retired",
+    "/pools/{pool_id}/blocks",
+    "/pools/{pool_id}/history",
+    "/pools/{pool_id}/votes",
+    "/txs/{hash}/mirs",
+];
+
+/// The transactions that the traffic leaves, by their names in its report.
+const TRANSACTIONS: [&str; 10] = [
+    "genesis",
+    "minted",
+    "burned",
+    "locked",
+    "spent",
+    "registered",
+    "withdrawn",
+    "removed",
+    "pool_registered",
+    "pool_retired",
 ];
 
 /// The paths to visit: as the specification writes them, and with what to fill in. A path may be visited several times.
@@ -83,7 +87,7 @@ fn visits(made: &Json) -> Vec<(String, String)> {
         }
         visits.push((path.to_owned(), at));
     };
-    for path in ["/", "/health", "/health/clock", "/genesis", "/network", "/network/eras", "/mempool"] {
+    for path in ["/", "/health", "/health/clock", "/genesis", "/network", "/network/eras"] {
         visit(path, &[]);
     }
     for path in ["/epochs/latest", "/epochs/latest/parameters", "/blocks/latest", "/blocks/latest/txs"] {
@@ -100,11 +104,11 @@ fn visits(made: &Json) -> Vec<(String, String)> {
     }
     visit("/blocks/slot/{slot_number}", &["0"]);
     visit("/blocks/epoch/{epoch_number}/slot/{slot_number}", &["0", "0"]);
-    for transaction in ["genesis", "minted", "burned", "locked", "spent", "registered", "withdrawn", "removed"] {
+    for transaction in TRANSACTIONS {
         for path in ["", "/utxos", "/cbor", "/metadata", "/metadata/cbor", "/redeemers", "/required_signers"] {
             visit(&format!("/txs/{{hash}}{path}"), &[&named(transaction)]);
         }
-        for path in ["/stakes", "/withdrawals", "/mirs"] {
+        for path in ["/stakes", "/withdrawals", "/mirs", "/delegations", "/pool_updates", "/pool_retires"] {
             visit(&format!("/txs/{{hash}}{path}"), &[&named(transaction)]);
         }
     }
@@ -114,7 +118,8 @@ fn visits(made: &Json) -> Vec<(String, String)> {
         }
         visit("/addresses/{address}/utxos/{asset}", &[&named(address), &named("unit")]);
     }
-    for account in ["account", "staked"] {
+    for account in ["account", "staked", "delegator"] {
+        visit("/accounts/{stake_address}/delegations", &[&named(account)]);
         for path in ["", "/rewards", "/history", "/registrations", "/withdrawals", "/mirs", "/utxos", "/transactions"] {
             visit(&format!("/accounts/{{stake_address}}{path}"), &[&named(account)]);
         }
@@ -141,6 +146,9 @@ fn visits(made: &Json) -> Vec<(String, String)> {
     for path in ["/pools", "/pools/extended", "/pools/retired", "/pools/retiring"] {
         visit(path, &[]);
     }
+    for path in ["", "/metadata", "/relays", "/delegators", "/updates", "/blocks", "/history", "/votes"] {
+        visit(&format!("/pools/{{pool_id}}{path}"), &[&named("pool")]);
+    }
     visit("/governance/dreps", &[]);
     visit("/governance/proposals", &[]);
     visits
@@ -164,37 +172,70 @@ fn refusals() -> Vec<(&'static str, String, u16)> {
         ("/scripts/datum/{datum_hash}", format!("/scripts/datum/{hash}"), 404),
         ("/metadata/txs/labels/{label}", "/metadata/txs/labels/5".into(), 404),
         ("/pools/{pool_id}", format!("/pools/{key}"), 404),
+        ("/mempool/{hash}", format!("/mempool/{hash}"), 404),
         ("/governance/dreps/{drep_id}", "/governance/dreps/drep_always_abstain".into(), 404),
         ("/assets", "/assets?count=101".into(), 400),
     ]
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn every_answer_has_the_shape_that_blockfrost_publishes() {
-    let Some(traffic) = Client::installed(Ecosystem::Lucid, "traffic.mjs").await else { return };
-    let Some(schemas) = Client::installed(Ecosystem::OpenApi, "conform.mjs").await else { return };
-    let (devnet, api) = start().await;
+/// Has clients make traffic, and gives the names of what they made.
+async fn traffic(devnet: &Devnet, api: &BlockfrostAPI, lucid: Client, pool: Client) -> Json {
     let task = json!({
         "url": devnet.url(),
         "key": hex::encode([KEY; 32]),
         "script": SAME_AS_DATUM,
         "always": SAYS_YES,
     });
-    let mut made = traffic.run(task).await;
+    let mut made = lucid.run(task.clone()).await;
+    let pool = pool.run(task).await;
+    for name in ["pool_registered", "pool_retired", "pool", "delegator"] {
+        made[name] = pool[name].clone();
+    }
     let spent = api.transaction_by_hash(made["spent"].as_str().unwrap()).await.unwrap();
     made["block"] = json!(spent.block);
     made["genesis"] = json!(devnet.transactions()[0].id);
-    made["datum"] = json!(hex::encode(nunet_ledger::hash::blake2b_256(&super::DATUM)));
-    made["staked"] = json!(super::staked_account());
-    // A second epoch, so that there is one before the latest.
-    devnet.advance(std::time::Duration::from_secs(432_000)).await.unwrap();
+    made["datum"] = json!(hex::encode(nunet_ledger::hash::blake2b_256(&DATUM)));
+    made["staked"] = json!(staked_account());
+    made
+}
 
-    let visits = visits(&made).into_iter().map(|(path, at)| json!({ "path": path, "at": at, "status": 200 }));
-    let refused = refusals().into_iter().map(|(path, at, status)| json!({ "path": path, "at": at, "status": status }));
-    let visits: Vec<_> = visits.chain(refused).collect();
-    let report = schemas.run(json!({ "url": devnet.url(), "visits": visits })).await;
-    let problems: Vec<String> = serde_json::from_value(report["problems"].clone()).unwrap();
+/// A devnet that makes no blocks by itself, with a payment in its mempool; and the paths that show it.
+async fn waiting() -> (Devnet, Vec<(String, String)>) {
+    let config = DevnetConfig { block_interval: None, genesis: crate::common::genesis(), ..DevnetConfig::default() };
+    let devnet = Devnet::start(config).await.unwrap();
+    let (alice, bob) = owners();
+    let (from, held) = funds_of(&devnet, &alice.address);
+    let payment = alice.pay(from, held, &bob.address, 5_000_000);
+    client(&devnet).transactions_submit(payment.to_cbor()).await.unwrap();
+    let paths = vec![
+        ("/mempool".to_owned(), "/mempool".to_owned()),
+        ("/mempool/{hash}".to_owned(), format!("/mempool/{}", payment.id())),
+        ("/mempool/addresses/{address}".to_owned(), format!("/mempool/addresses/{}", bob.address)),
+    ];
+    (devnet, paths)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_answer_has_the_shape_that_blockfrost_publishes() {
+    let Some(lucid) = Client::installed(Ecosystem::Lucid, "traffic.mjs").await else { return };
+    let Some(pool) = Client::installed(Ecosystem::Python, "pool.py").await else { return };
+    let Some(schemas) = Client::installed(Ecosystem::OpenApi, "conform.mjs").await else { return };
+    let (devnet, api) = start().await;
+    let made = traffic(&devnet, &api, lucid, pool).await;
+    // A second epoch, so that there is one before the latest.
+    devnet.advance(Duration::from_secs(432_000)).await.unwrap();
+    let (at_rest, waiting) = waiting().await;
+
+    let visit =
+        |url: String, path: &str, at: &str, status| json!({ "url": url, "path": path, "at": at, "status": status });
+    let shown = visits(&made).into_iter().map(|(path, at)| visit(devnet.url(), &path, &at, 200));
+    let waiting = waiting.iter().map(|(path, at)| visit(at_rest.url(), path, at, 200));
+    let refused = refusals().into_iter().map(|(path, at, status)| visit(devnet.url(), path, &at, status));
+    let visits: Vec<_> = shown.chain(waiting).chain(refused).collect();
+    let report = schemas.run(json!({ "visits": visits })).await;
+    let list = |name: &str| serde_json::from_value::<BTreeSet<String>>(report[name].clone()).unwrap();
+    let problems: Vec<_> = list("problems").into_iter().collect();
     assert!(problems.is_empty(), "{}", problems.join("\n"));
-    assert_eq!(report["empty"], json!(EMPTY));
-    assert_eq!(report["unvisited"], json!(NOT_SERVED.as_slice()));
+    assert_eq!(list("empty"), EMPTY.map(str::to_owned).into());
+    assert_eq!(list("unvisited"), NOT_SERVED.map(str::to_owned).into());
 }
