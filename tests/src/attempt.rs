@@ -170,8 +170,9 @@ impl Attempt {
         }
         for certificate in &self.plan.certificates {
             let side = match certificate {
-                Certificate::RegisterStake(_) => &mut goes,
+                Certificate::RegisterStake(_) | Certificate::RegisterAndDelegate { .. } => &mut goes,
                 Certificate::DeregisterStake(_) => &mut comes,
+                Certificate::Delegate { .. } => continue,
             };
             side.set_lovelace(Lovelace(side.lovelace().0 + params.key_deposit.0));
         }

@@ -3,8 +3,8 @@
 use anyhow::Context;
 use nunet_chain::Wallet;
 use nunet_contracts::Ntx;
-use nunet_devnet::{Funding, Genesis, devnet_genesis, ntx_asset};
-use nunet_ledger::{AssetId, Lovelace, NetworkMagic};
+use nunet_devnet::{DevnetConfig, Funding, Genesis, devnet_genesis, ntx_asset};
+use nunet_ledger::{AssetId, Lovelace, NetworkMagic, Value};
 
 /// The mnemonic (BIP-39) of all devnet accounts; CIP-1852 account 0, 1, 2 and so on.
 pub const MNEMONIC: &str = "test test test test test test test test test test test test \
@@ -29,6 +29,12 @@ const FUNDED: [(Role, Lovelace, Ntx); 3] = [
     (Role::Requester, Lovelace(10_000_000_000), Ntx(1_000_000_000)),
     (Role::Provider, Lovelace(10_000_000_000), Ntx(0)),
 ];
+
+/// What the faucet of `nunet devnet` starts with: a billion ADA.
+const FAUCET_LOVELACE: Lovelace = Lovelace(1_000_000_000_000_000);
+
+/// And a hundred million NTX.
+const FAUCET_NTX: Ntx = Ntx(100_000_000_000_000);
 
 /// The devnet's wallets, genesis and token.
 pub struct Accounts {
@@ -60,6 +66,13 @@ impl Accounts {
             .collect();
         let genesis = devnet_genesis(&ntx, &funding).context("funding the devnet's accounts")?;
         Ok(Self { wallets, ntx, genesis })
+    }
+
+    /// A devnet with these accounts, and a faucet for everybody else.
+    pub fn devnet(&self) -> anyhow::Result<DevnetConfig> {
+        let faucet = Value::lovelace_only(FAUCET_LOVELACE).with(self.ntx.clone(), FAUCET_NTX.0);
+        let faucet = faucet.context("filling the faucet")?;
+        Ok(DevnetConfig { genesis: self.genesis.clone(), faucet: Some(faucet), ..DevnetConfig::default() })
     }
 
     /// Derives the wallet of a role.

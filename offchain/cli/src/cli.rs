@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::{contracts, demo, devnet};
+use crate::{contracts, demo, devnet, tx, wallet};
 
 /// A decentralised compute market on Cardano: pay only for work that was done right.
 #[derive(Debug, Parser)]
@@ -22,12 +22,18 @@ pub enum Command {
     /// Run the whole economy in one process on a fresh devnet, with one real ML job, and print the receipt.
     #[command(after_help = "Examples:\n  nunet demo\n  nunet demo --cheat result\n  nunet demo --oracle-down --json")]
     Demo(DemoArgs),
-    /// Run a Cardano devnet that serves Blockfrost's API.
-    #[command(after_help = "Example:\n  nunet devnet --port 8090")]
-    Devnet(DevnetArgs),
+    /// Run a Cardano devnet that serves Blockfrost's API, or tell a running one what to do.
+    #[command(after_help = "Examples:\n  nunet devnet\n  nunet devnet --data ./chain\n  nunet devnet advance 1h")]
+    Devnet(devnet::DevnetArgs),
     /// The validators: what they are on a network, setting them up, what each transaction costs.
     #[command(subcommand)]
     Contracts(Box<contracts::Command>),
+    /// Wallets: make, restore, look, send, and sign messages.
+    #[command(subcommand)]
+    Wallet(Box<wallet::Command>),
+    /// Transactions that are built, signed and sent on different machines.
+    #[command(subcommand)]
+    Tx(Box<tx::Command>),
 }
 
 /// How the demo goes.
@@ -51,17 +57,6 @@ pub enum Cheat {
     Result,
 }
 
-/// How the devnet runs.
-#[derive(Debug, Args)]
-pub struct DevnetArgs {
-    /// The port on 127.0.0.1; 0 takes a free one.
-    #[arg(long, default_value_t = 8090, env = "NUNET_DEVNET_PORT")]
-    pub port: u16,
-    /// Print one JSON object about the accounts instead of a table.
-    #[arg(long)]
-    pub json: bool,
-}
-
 /// Runs a command; the exit code is 0 when what it names happened.
 pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")?;
@@ -70,6 +65,8 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Demo(args) => demo::command(args).await,
             Command::Devnet(args) => devnet::command(args).await,
             Command::Contracts(command) => contracts::command(*command).await,
+            Command::Wallet(command) => wallet::command(*command).await,
+            Command::Tx(command) => tx::command(*command).await,
         }
     })
 }

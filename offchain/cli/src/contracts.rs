@@ -83,7 +83,7 @@ impl Network {
 }
 
 /// The network's name where it has one.
-fn network_name(magic: NetworkMagic) -> &'static str {
+pub fn network_name(magic: NetworkMagic) -> &'static str {
     Network::ALL.into_iter().find(|network| network.magic() == magic).map_or("custom", Network::name)
 }
 
@@ -135,20 +135,28 @@ impl NetworkArgs {
             (Some(magic), None) | (None, Some(magic)) => magic,
             (None, None) => bail!("which network? add --network devnet (or preview, preprod, mainnet), or --url"),
         };
-        let (ntx, note) = match &self.ntx {
-            Some(ntx) => (ntx.clone(), None),
-            None if magic == NetworkMagic::DEVNET => (Accounts::new()?.ntx, None),
-            None if magic == NetworkMagic::MAINNET => (mainnet_ntx()?, Some(MAINNET_NOTE)),
-            None => bail!("there is no well-known NTX on {}: add --ntx POLICY.NAMEHEX", network_name(magic)),
+        let note = (magic == NetworkMagic::MAINNET && self.ntx.is_none()).then_some(MAINNET_NOTE);
+        let ntx = match &self.ntx {
+            Some(ntx) => ntx.clone(),
+            None => known_ntx(magic)?.with_context(|| {
+                format!("there is no well-known NTX on {}: add --ntx POLICY.NAMEHEX", network_name(magic))
+            })?,
         };
         Ok(Setting { protocol: Protocol::new(magic, ntx)?, note })
     }
 }
 
-fn mainnet_ntx() -> anyhow::Result<AssetId> {
-    let (policy, name) = MAINNET_NTX;
-    let policy: ScriptHash = policy.parse().context("mainnet's NTX policy")?;
-    Ok(AssetId { policy, name: name.to_vec() })
+/// The NTX of a network where it is well known.
+pub fn known_ntx(magic: NetworkMagic) -> anyhow::Result<Option<AssetId>> {
+    match magic {
+        NetworkMagic::DEVNET => Ok(Some(Accounts::new()?.ntx)),
+        NetworkMagic::MAINNET => {
+            let (policy, name) = MAINNET_NTX;
+            let policy: ScriptHash = policy.parse().context("mainnet's NTX policy")?;
+            Ok(Some(AssetId { policy, name: name.to_vec() }))
+        }
+        _ => Ok(None),
+    }
 }
 
 /// Connects to a Blockfrost API.

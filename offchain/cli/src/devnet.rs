@@ -1,51 +1,65 @@
-//! `nunet devnet`: a Cardano devnet in this process until Ctrl-C.
+//! `nunet devnet`: a Cardano devnet in this process, and what one tells a running one.
 
-use std::{net::Ipv4Addr, process::ExitCode};
+mod control;
+mod judge;
+mod run;
 
-use anyhow::Context;
-use nunet_devnet::{Devnet, DevnetConfig};
-use serde_json::json;
+use std::process::ExitCode;
 
-use crate::{
-    accounts::{Accounts, MNEMONIC},
-    cli::DevnetArgs,
-};
+use clap::{Args, Subcommand};
 
-/// Runs a devnet until Ctrl-C.
-pub async fn command(args: DevnetArgs) -> anyhow::Result<ExitCode> {
-    let accounts = Accounts::new()?;
-    let config = DevnetConfig {
-        listen: (Ipv4Addr::LOCALHOST, args.port).into(),
-        genesis: accounts.genesis.clone(),
-        ..DevnetConfig::default()
-    };
-    let devnet = Devnet::start(config).await.context("starting the devnet")?;
-    announce(&args, &accounts, &devnet);
-    tokio::signal::ctrl_c().await.context("waiting for Ctrl-C")?;
-    devnet.shutdown().await;
-    Ok(ExitCode::SUCCESS)
+pub use control::{AccountsArgs, AdvanceArgs, BlocksArgs, FaucetArgs, RollbackArgs};
+pub use judge::JudgeArgs;
+pub use run::RunArgs;
+
+/// Runs a devnet, or tells a running one what to do.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct DevnetArgs {
+    /// What to tell a running devnet; without one, a devnet starts here.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// How the devnet runs.
+    #[command(flatten)]
+    pub run: RunArgs,
 }
 
-fn announce(args: &DevnetArgs, accounts: &Accounts, devnet: &Devnet) {
-    let funded = Accounts::funded();
-    if args.json {
-        let list: Vec<_> = funded
-            .iter()
-            .map(|(role, lovelace, ntx)| {
-                let address = accounts.wallet(*role).enterprise_address().to_string();
-                json!({"account": *role as u32, "address": address, "lovelace": lovelace.0, "ntx": ntx.0})
-            })
-            .collect();
-        let ntx = accounts.ntx.to_string();
-        println!("{}", json!({"url": devnet.url(), "mnemonic": MNEMONIC, "ntx": ntx, "accounts": list}));
-        return;
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show the funded accounts of the well-known mnemonic, with what they hold now.
+    #[command(after_help = "Example:\n  nunet devnet accounts --json")]
+    Accounts(AccountsArgs),
+    /// Pay an address from the faucet.
+    #[command(
+        after_help = "Examples:\n  nunet devnet faucet addr_test1… 1000ada\n  nunet devnet faucet addr_test1… 10ada 50ntx"
+    )]
+    Faucet(FaucetArgs),
+    /// Move the devnet's clock forward, and make a block then.
+    #[command(after_help = "Examples:\n  nunet devnet advance 1h\n  nunet devnet advance 5days")]
+    Advance(AdvanceArgs),
+    /// Make blocks now.
+    #[command(after_help = "Example:\n  nunet devnet blocks 10")]
+    Blocks(BlocksArgs),
+    /// Take the latest blocks back, as a fork of the chain does.
+    #[command(
+        after_help = "Examples:\n  nunet devnet rollback 3           their transactions wait for a block again\n  nunet devnet rollback 3 --drop    their transactions are forgotten"
+    )]
+    Rollback(RollbackArgs),
+    /// Say what the ledger's rules think of transaction vectors: `Pass`, the name of the broken rule, or `DecodingFailure`.
+    #[command(after_help = "Example:\n  nunet devnet judge scenarios/*.json")]
+    Judge(JudgeArgs),
+}
+
+/// Does what the arguments say.
+pub async fn command(args: DevnetArgs) -> anyhow::Result<ExitCode> {
+    match args.command {
+        None => run::command(args.run).await,
+        Some(Command::Accounts(args)) => control::accounts(args).await,
+        Some(Command::Faucet(args)) => control::faucet(args).await,
+        Some(Command::Advance(args)) => control::advance(args).await,
+        Some(Command::Blocks(args)) => control::blocks(args).await,
+        Some(Command::Rollback(args)) => control::rollback(args).await,
+        Some(Command::Judge(args)) => judge::command(&args),
     }
-    println!("devnet at {} (Blockfrost's API; network magic 42, a block a second)", devnet.url());
-    println!("NTX is {}", accounts.ntx);
-    println!("accounts (CIP-1852) of the well-known mnemonic \"{MNEMONIC}\":");
-    for (role, lovelace, ntx) in funded {
-        println!("  {}  {}  {lovelace}, {ntx}", *role as u32, accounts.wallet(*role).enterprise_address());
-    }
-    println!("move time: curl -X POST {}/devnet/advance -d '{{\"seconds\": 3600}}'", devnet.url());
-    println!("stop with Ctrl-C");
 }

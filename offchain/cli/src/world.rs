@@ -12,7 +12,7 @@ use ed25519_dalek::SigningKey;
 use nunet_agent::PartyConfig;
 use nunet_chain::{Chain, Wallet};
 use nunet_contracts::{Committee, CommitteeDatum, Deployment, MemberKey, Ntx, Protocol, TxPlan};
-use nunet_devnet::{Devnet, DevnetConfig};
+use nunet_devnet::{BLOCK_INTERVAL, Devnet, DevnetConfig};
 use nunet_ledger::TxId;
 use nunet_oracle::{Journal, Member, MemberConfig};
 use nunet_p2p::{Multiaddr, NodeConfig};
@@ -55,13 +55,17 @@ impl World {
 
     /// The same with these members.
     pub async fn start_with(members: [SigningKey; MEMBERS]) -> anyhow::Result<Self> {
-        Self::start_paced(members, DevnetConfig::default().block_interval).await
+        Self::start_paced(members, BLOCK_INTERVAL).await
     }
 
     /// The same with these members, and so much time between blocks.
     pub async fn start_paced(members: [SigningKey; MEMBERS], block_interval: Duration) -> anyhow::Result<Self> {
         let accounts = Accounts::new()?;
-        let config = DevnetConfig { genesis: accounts.genesis.clone(), block_interval, ..DevnetConfig::default() };
+        let config = DevnetConfig {
+            genesis: accounts.genesis.clone(),
+            block_interval: Some(block_interval),
+            ..DevnetConfig::default()
+        };
         let devnet = Devnet::start(config).await.context("starting the devnet")?;
         let chain = connect(&devnet).await?;
         let protocol = Protocol::new(chain.magic(), accounts.ntx.clone())?;

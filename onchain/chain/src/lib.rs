@@ -8,9 +8,12 @@
 //!   Chain::spendable_at                       the ledger's rules, locally
 //! ```
 //!
+//! Whoever signs sees in words what a transaction moves ([`Summary`]), on another machine too: an [`Unsigned`] travels as a
+//! file. Keys are in a [`wallet`], encrypted at rest.
+//!
 //! [`submit_plan`] does all of it for one wallet, and [`batch`] closes any number of escrows with few of these. Several owners
-//! pay into one transaction by [`with_shares`], and sign copies of it that travel as files ([`Unsigned::to_bytes`]). A
-//! [`Tracker`] follows outputs and addresses through rollbacks.
+//! pay into one transaction by [`with_shares`], and each signs a copy of it. A [`Tracker`] follows outputs and addresses
+//! through rollbacks.
 //!
 //! The devnet and hosted or self-run endpoints are reached in the same way ([`Endpoint`]). Scripts are always evaluated here,
 //! by the ledger's own machine, so that no endpoint has to. Where a server lacks something else, the next best answer is
@@ -30,10 +33,11 @@ mod outputs;
 mod pending;
 mod signed;
 mod submit;
+pub mod summary;
 pub mod tracker;
 mod transport;
 mod wait;
-mod wallet;
+pub mod wallet;
 
 pub use build::{BuildError, ChangeStyle, ChangeTo, RefusedDraft, Share, Shortage, balance, balance_with, with_shares};
 pub use chain::{AccountState, BlockHash, Chain, Confirmation, Outcome, OutputState, Tip, Utxo};
@@ -41,6 +45,7 @@ pub use endpoint::Endpoint;
 pub use error::ChainError;
 pub use signed::{CheckError, FileError, MAX_FILE, Proof, Resolved, Signed, Unsigned, check};
 pub use submit::submit_plan;
+pub use summary::Summary;
 pub use tracker::Tracker;
 pub use transport::RateLimit;
 pub use wait::Limit;

@@ -196,13 +196,16 @@ pub fn check(
     let mut state = LedgerState::new(params.clone(), *slots, signed.magic);
     state.utxo = signed.resolved.clone();
     // Withdrawals by a key also need its vote delegated.
-    let account = |rewards| Account { deposit: params.key_deposit, rewards, drep: Some(DRep::Abstain) };
+    let account = |rewards| Account { deposit: params.key_deposit, rewards, drep: Some(DRep::Abstain), pool: None };
     for (withdrawn, rewards) in &body.withdrawals {
         state.accounts.insert(withdrawn.credential, account(*rewards));
     }
     for certificate in &body.certificates {
-        if let Certificate::DeregisterStake(credential) = certificate {
-            state.accounts.entry(*credential).or_insert_with(|| account(Lovelace(0)));
+        match certificate {
+            Certificate::DeregisterStake(credential) | Certificate::Delegate { credential, .. } => {
+                state.accounts.entry(*credential).or_insert_with(|| account(Lovelace(0)));
+            }
+            Certificate::RegisterStake(_) | Certificate::RegisterAndDelegate { .. } => {}
         }
     }
     state.validate(&signed.cbor, now).map_err(|error| CheckError { id: signed.id, error: Box::new(error) })

@@ -1,22 +1,37 @@
-//! A wallet: a payment key and a stake key from a recovery phrase, the addresses they own, and signatures.
+//! A wallet: the keys of one account from a recovery phrase, the addresses they own, and signatures.
+//!
+//! ```text
+//! words ─► Phrase ─► Wallet (secret) ─► Account (public: addresses, key hashes)
+//!                      │                    │
+//!                      ├─ transactions      └─ discovery: which addresses are in use
+//!                      ├─ messages (CIP-8)
+//!                      └─ keystore: encrypted at rest, the account in clear beside it
+//! ```
 //!
 //! [BIP-39](https://github.com/bitcoin/bips/blob/master/bip-0039.mediawiki) words, the Icarus master key of
 //! [CIP-3](https://cips.cardano.org/cip/CIP-3) and the paths of [CIP-1852](https://cips.cardano.org/cip/CIP-1852):
 //! the same words give the same addresses as in any Cardano wallet.
 
+mod account;
+mod discovery;
+pub mod keystore;
+pub mod message;
+mod phrase;
+
 use std::fmt;
 
-use bip39::{Language, Mnemonic};
-use cryptoxide::{hashing::sha2::Sha512, pbkdf2::pbkdf2};
 use ed25519_bip32::{DerivationScheme, Signature, XPRV_SIZE, XPrv};
-use nunet_ledger::{Address, Credential, KeyHash, RewardAccount, TxId, VKeyWitness, hash::blake2b_224};
+use nunet_ledger::{Address, KeyHash, RewardAccount, TxId, VKeyWitness, hash::blake2b_224};
 use zeroize::Zeroizing;
+
+pub use self::{
+    account::{ACCOUNT_KEY_SIZE, Account, KeyPath, LOOKAHEAD, Role},
+    discovery::{Discovered, GAP_LIMIT},
+    phrase::{Phrase, PhraseLength},
+};
 
 /// Marks a hardened step of a derivation path.
 const HARDENED: u32 = 1 << 31;
-
-/// Rounds of PBKDF2 in the Icarus scheme.
-const ICARUS_ROUNDS: u32 = 4096;
 
 /// Why there is no wallet.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -30,6 +45,9 @@ pub enum WalletError {
     /// No such network.
     #[error("network id {0} is unknown: use 1 for mainnet and 0 for every other network")]
     Network(u8),
+    /// The bytes are no account key.
+    #[error("the account key is no point of the curve: the file or text that it comes from is damaged")]
+    AccountKey,
 }
 
 /// The keys of one account, and what they own.
@@ -37,7 +55,9 @@ pub enum WalletError {
 /// Secret keys are wiped from memory on drop, and no output of this type ever shows them.
 #[derive(Clone)]
 pub struct Wallet {
-    network_id: u8,
+    account: Account,
+    /// `m/1852'/1815'/account'`, which everything else is derived from.
+    secret: XPrv,
     payment: SigningKey,
     stake: SigningKey,
 }
@@ -51,65 +71,87 @@ struct SigningKey {
 }
 
 impl SigningKey {
+    fn at(account: &XPrv, path: KeyPath) -> Self {
+        let role = account.derive(DerivationScheme::V2, path.role() as u32);
+        Self::new(role.derive(DerivationScheme::V2, path.index()))
+    }
+
     fn new(secret: XPrv) -> Self {
         let public = secret.public().public_key();
         Self { secret, public, hash: KeyHash(blake2b_224(&public)) }
     }
 
+    fn sign_bytes(&self, message: &[u8]) -> [u8; 64] {
+        let signature: Signature<()> = self.secret.sign(message);
+        *signature.to_bytes()
+    }
+
     fn sign(&self, id: &TxId) -> VKeyWitness {
-        let signature: Signature<TxId> = self.secret.sign(&id.0);
-        VKeyWitness { key: self.public, signature: *signature.to_bytes() }
+        VKeyWitness { key: self.public, signature: self.sign_bytes(&id.0) }
     }
 }
 
 impl Wallet {
-    /// A new recovery phrase of 24 English words from 256 random bits, which the caller draws.
-    pub fn generate(entropy: [u8; 32]) -> Result<Zeroizing<String>, WalletError> {
-        let entropy = Zeroizing::new(entropy);
-        let phrase = Mnemonic::from_entropy(entropy.as_slice()).map_err(WalletError::Phrase)?;
-        Ok(Zeroizing::new(phrase.to_string()))
+    /// The wallet of an English recovery phrase (12 to 24 words) without a second factor; see [`Wallet::of_phrase`].
+    ///
+    /// `network_id` is 1 on mainnet and 0 elsewhere.
+    pub fn from_mnemonic(words: &str, network_id: u8, account: u32) -> Result<Self, WalletError> {
+        Self::of_phrase(&Phrase::parse(words)?, "", network_id, account)
     }
 
-    /// The wallet of an English recovery phrase (12 to 24 words, no passphrase).
-    ///
-    /// `network_id` is 1 on mainnet and 0 elsewhere; the keys are `m/1852'/1815'/account'/0/0` for payments and
-    /// `m/1852'/1815'/account'/2/0` for the stake account.
-    pub fn from_mnemonic(words: &str, network_id: u8, account: u32) -> Result<Self, WalletError> {
-        if network_id > 1 {
-            return Err(WalletError::Network(network_id));
-        }
+    /// The wallet of account `m/1852'/1815'/account'` of a recovery phrase, with the passphrase that some wallets add to
+    /// the words as a second factor (empty when there is none; any text gives a wallet, a wrong one an empty wallet).
+    pub fn of_phrase(phrase: &Phrase, second_factor: &str, network_id: u8, account: u32) -> Result<Self, WalletError> {
         if account >= HARDENED {
             return Err(WalletError::Account(account));
         }
-        let phrase = Mnemonic::parse_in(Language::English, words).map_err(WalletError::Phrase)?;
-        let entropy = Zeroizing::new(phrase.to_entropy());
-        let account = [1852, 1815, account]
+        let secret = [1852, 1815, account]
             .into_iter()
-            .fold(master_key(&entropy), |key, step| key.derive(DerivationScheme::V2, HARDENED | step));
-        let child = |role: u32| {
-            let role = account.derive(DerivationScheme::V2, role);
-            SigningKey::new(role.derive(DerivationScheme::V2, 0))
-        };
-        Ok(Self { network_id, payment: child(0), stake: child(2) })
+            .fold(phrase.master_key(second_factor), |key, step| key.derive(DerivationScheme::V2, HARDENED | step));
+        Self::of_account_secret(secret, network_id)
     }
 
-    /// The base address: the payment key with the stake key. Receives change.
+    fn of_account_secret(secret: XPrv, network_id: u8) -> Result<Self, WalletError> {
+        let account = Account::new(network_id, secret.public())?;
+        let payment = SigningKey::at(&secret, KeyPath::PAYMENT);
+        let stake = SigningKey::at(&secret, KeyPath::STAKE);
+        Ok(Self { account, secret, payment, stake })
+    }
+
+    /// The same wallet from the bytes of its account's secret key, as a keystore holds them.
+    pub(crate) fn from_secret_bytes(bytes: &[u8; XPRV_SIZE], network_id: u8) -> Result<Self, WalletError> {
+        let secret = XPrv::from_bytes_verified(*bytes).map_err(|_| WalletError::AccountKey)?;
+        Self::of_account_secret(secret, network_id)
+    }
+
+    /// The bytes of the account's secret key: extended key and chain code.
+    pub(crate) fn secret_bytes(&self) -> Zeroizing<[u8; XPRV_SIZE]> {
+        let mut bytes = Zeroizing::new([0; XPRV_SIZE]);
+        bytes.copy_from_slice(self.secret.as_ref());
+        bytes
+    }
+
+    /// The public half: everything but signing.
+    pub fn account(&self) -> &Account {
+        &self.account
+    }
+
+    /// The base address of the first payment key with the stake key. Receives change.
     pub fn address(&self) -> Address {
-        let stake = Some(Credential::Key(self.stake.hash));
-        Address::new(self.network_id, Credential::Key(self.payment.hash), stake)
+        self.account.address(KeyPath::PAYMENT)
     }
 
-    /// The payment key alone, a shorter address that delegates nothing.
+    /// The first payment key alone, a shorter address that delegates nothing.
     pub fn enterprise_address(&self) -> Address {
-        Address::new(self.network_id, Credential::Key(self.payment.hash), None)
+        self.account.enterprise_address()
     }
 
     /// The stake account.
     pub fn stake_account(&self) -> RewardAccount {
-        RewardAccount { network_id: self.network_id, credential: Credential::Key(self.stake.hash) }
+        self.account.stake_account()
     }
 
-    /// The hash of the payment key.
+    /// The hash of the first payment key.
     pub fn key_hash(&self) -> KeyHash {
         self.payment.hash
     }
@@ -119,14 +161,24 @@ impl Wallet {
         self.stake.hash
     }
 
-    /// The payment key's signature.
+    /// The first payment key's signature.
     pub fn sign(&self, id: &TxId) -> VKeyWitness {
         self.payment.sign(id)
     }
 
-    /// The signature of whichever of the wallet's keys has this hash.
+    /// The signature of whichever of the wallet's keys has this hash: the first payment key, the stake key, or one of
+    /// the first [`LOOKAHEAD`] external and internal keys.
     pub fn sign_as(&self, key: &KeyHash, id: &TxId) -> Option<VKeyWitness> {
-        [&self.payment, &self.stake].into_iter().find(|candidate| candidate.hash == *key).map(|key| key.sign(id))
+        self.key_of(key).map(|key| key.sign(id))
+    }
+
+    /// The key with this hash.
+    fn key_of(&self, hash: &KeyHash) -> Option<SigningKey> {
+        let common = [&self.payment, &self.stake].into_iter().find(|key| key.hash == *hash);
+        match common {
+            Some(key) => Some(key.clone()),
+            None => self.account.path_of(hash).map(|path| SigningKey::at(&self.secret, path)),
+        }
     }
 }
 
@@ -134,14 +186,6 @@ impl fmt::Debug for Wallet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Wallet").field("address", &self.address()).finish_non_exhaustive()
     }
-}
-
-/// The Icarus root key: PBKDF2-HMAC-SHA512 over the entropy as salt and an empty passphrase, with the bits set that
-/// BIP32-Ed25519 asks for.
-fn master_key(entropy: &[u8]) -> XPrv {
-    let mut bytes = Zeroizing::new([0; XPRV_SIZE]);
-    pbkdf2::<Sha512>(&[], entropy, ICARUS_ROUNDS, bytes.as_mut_slice());
-    XPrv::normalize_bytes_force3rd(*bytes)
 }
 
 #[cfg(test)]
@@ -154,16 +198,6 @@ mod tests {
     const TEST_WALK: &str = "test walk nut penalty hip pave soap entry language right filter choice";
     const ART_FORUM: &str =
         "art forum devote street sure rather head chuckle guard poverty release quote oak craft enemy";
-
-    #[test]
-    fn the_master_key_is_that_of_cip_3() {
-        let phrase = "eight country switch draw meat scout mystery blade tip drift useless good keep usage title";
-        let entropy = Mnemonic::parse_in(Language::English, phrase).unwrap().to_entropy();
-        let expected = "c065afd2832cd8b087c4d9ab7011f481ee1e0721e78ea5dd609f3ab3f156d245\
-                        d176bd8fd4ec60b4731c3918a2a72a0226c0cd119ec35b47e4d55884667f552a\
-                        23f7fdcd4a10c6cd2c7393ac61d877873e248f417634aa3d812af327ffe9d620";
-        assert_eq!(hex::encode(master_key(&entropy).as_ref()), expected);
-    }
 
     /// Values from an independent implementation (pycardano); the first wallet is also that of the CIP-19 vectors.
     #[test]
@@ -219,16 +253,71 @@ mod tests {
         assert_eq!(wallet.sign_as(&KeyHash([0; 28]), &id), None);
     }
 
+    /// Addresses of the same words in an independent implementation (pycardano).
     #[test]
-    fn a_generated_phrase_restores_a_wallet() {
-        let entropy = std::array::from_fn(|i| u8::try_from(i).unwrap());
-        let words = Wallet::generate(entropy).unwrap();
-        assert!(words.starts_with("abandon amount liar amount expire adjust cage candy arch gather drum bullet"));
-        assert_eq!(words.split(' ').count(), 24);
-        let spaced = words.replace(' ', "  \n");
-        let first = Wallet::from_mnemonic(&words, 0, 0).unwrap();
-        assert_eq!(first.address(), Wallet::from_mnemonic(&spaced, 0, 0).unwrap().address());
-        assert_ne!(first.address(), Wallet::from_mnemonic(&words, 0, 1).unwrap().address());
+    fn every_external_and_internal_address_is_that_of_other_wallets_and_can_be_signed_for() {
+        let wallet = Wallet::from_mnemonic(TEST_WALK, 0, 0).unwrap();
+        let cases = [
+            (
+                Role::External,
+                1,
+                "addr_test1qz7svwszky8gcmhrfza7a89z9u0dfzd3l7h23sqlc5yml7ejcu5d8ps7zex2k2xt3uqxgjqnnj83ws8lhrn648jjxtwqcqrvr0",
+            ),
+            (
+                Role::External,
+                19,
+                "addr_test1qzrq9f6ct59ka4mykdr34gnylz8n5xgxfn986yvswl2l9xpjcu5d8ps7zex2k2xt3uqxgjqnnj83ws8lhrn648jjxtwqrgdj5y",
+            ),
+            (
+                Role::Internal,
+                0,
+                "addr_test1qz4kjk0as0x7ptt54l6cnfyzejqg22cku0qhqx6al4g2xepjcu5d8ps7zex2k2xt3uqxgjqnnj83ws8lhrn648jjxtwq5hxe5g",
+            ),
+            (
+                Role::Internal,
+                7,
+                "addr_test1qr6xlehs4xm7glugg904n4jlvcay0m4cavnn84z3afqhzzfjcu5d8ps7zex2k2xt3uqxgjqnnj83ws8lhrn648jjxtwqjzg6ty",
+            ),
+        ];
+        let id = TxId([7; 32]);
+        for (role, index, expected) in cases {
+            let path = KeyPath::new(role, index).unwrap();
+            assert_eq!(wallet.account().address(path).to_string(), expected);
+            let hash = wallet.account().key_hash(path);
+            assert_eq!(wallet.account().path_of(&hash), Some(path));
+            let witness = wallet.sign_as(&hash, &id).unwrap();
+            assert_eq!(witness.key, wallet.account().key(path), "public and secret derivation agree");
+            assert!(PublicKey::from(witness.key).verify(id.0, &Signature::from(witness.signature)));
+        }
+    }
+
+    /// The address of the same words and second factor in an independent implementation (pycardano).
+    #[test]
+    fn a_second_factor_gives_another_wallet_the_same_as_elsewhere() {
+        let phrase = Phrase::parse(TEST_WALK).unwrap();
+        let wallet = Wallet::of_phrase(&phrase, "second factor", 0, 0).unwrap();
+        assert_eq!(
+            wallet.address().to_string(),
+            "addr_test1qp4a0kpyrxkge7dmws0wzzshkuupgaa8qfvkp7fw8hydgnht4yq4dgrydw49rl43xlwrkymtz36zla7afapv2jxkuz5syhk5wq"
+        );
+    }
+
+    #[test]
+    fn the_secret_bytes_restore_the_wallet_and_others_are_refused() {
+        let wallet = Wallet::from_mnemonic(TEST_WALK, 0, 3).unwrap();
+        let restored = Wallet::from_secret_bytes(&wallet.secret_bytes(), 0).unwrap();
+        assert_eq!(restored.account(), wallet.account());
+        assert_eq!(restored.sign(&TxId([1; 32])), wallet.sign(&TxId([1; 32])));
+        assert_eq!(Wallet::from_secret_bytes(&[0xff; XPRV_SIZE], 0).unwrap_err(), WalletError::AccountKey);
+    }
+
+    /// The types that hold secrets wipe themselves: the phrase by its library's marker, keys by their `Drop`.
+    #[test]
+    fn whatever_holds_a_secret_cleans_up_after_itself() {
+        fn wipes<T: zeroize::ZeroizeOnDrop>() {}
+        wipes::<bip39::Mnemonic>();
+        wipes::<Zeroizing<[u8; XPRV_SIZE]>>();
+        assert!(std::mem::needs_drop::<XPrv>());
     }
 
     #[test]

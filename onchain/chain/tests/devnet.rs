@@ -27,7 +27,7 @@ async fn start() -> (Devnet, Chain) {
         (wallet(1).enterprise_address(), lovelace(100_000_000)),
     ];
     let config = DevnetConfig {
-        block_interval: Duration::from_millis(200),
+        block_interval: Some(Duration::from_millis(200)),
         genesis: Genesis { accounts },
         ..DevnetConfig::default()
     };

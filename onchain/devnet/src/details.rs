@@ -1,5 +1,7 @@
 //! What a transaction says beyond its effects: read once from its bytes, for the answers of the HTTP API.
 
+mod metadata;
+
 use std::collections::BTreeMap;
 
 use nunet_ledger::{
@@ -11,6 +13,7 @@ use nunet_ledger::{
 
 /// A transaction's parts that its effects do not show.
 #[derive(Clone, Debug, Default)]
+#[cfg_attr(test, derive(PartialEq))]
 pub(crate) struct Details {
     pub(crate) inputs: Vec<OutPoint>,
     pub(crate) collateral: Vec<OutPoint>,
@@ -26,10 +29,13 @@ pub(crate) struct Details {
     pub(crate) scripts: Vec<Script>,
     /// Datums in the witness set, as CBOR.
     pub(crate) datums: Vec<Vec<u8>>,
+    /// Metadata as CBOR, by label.
+    pub(crate) metadata: BTreeMap<u64, Vec<u8>>,
 }
 
 /// A redeemer, as far as the API shows it.
 #[derive(Clone, Debug)]
+#[cfg_attr(test, derive(PartialEq))]
 pub(crate) struct RedeemerDetail {
     pub(crate) purpose: Purpose,
     pub(crate) index: u32,
@@ -42,6 +48,7 @@ pub(crate) struct RedeemerDetail {
 
 /// What tells the script that a redeemer is for.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(test, derive(PartialEq))]
 pub(crate) enum Runs {
     /// The address of this input.
     AtInput(OutPoint),
@@ -54,7 +61,7 @@ pub(crate) enum Runs {
 impl Details {
     /// Reads a transaction of the Conway era.
     pub(crate) fn read(cbor: &[u8]) -> Result<Self, CborError> {
-        let ReceivedTx { body, witnesses, .. } = ReceivedTx::decode(cbor)?;
+        let ReceivedTx { body, witnesses, auxiliary, .. } = ReceivedTx::decode(cbor)?;
         let redeemers = witnesses.redeemers.iter().map(|((purpose, index), redeemer)| RedeemerDetail {
             purpose: *purpose,
             index: *index,
@@ -63,6 +70,8 @@ impl Details {
             runs: runs(&body, *purpose, *index).unwrap_or(Runs::Nothing),
         });
         Ok(Self {
+            // The ledger's rules refuse a transaction whose auxiliary data has none of the three forms.
+            metadata: auxiliary.and_then(|all| metadata::metadata(all.bytes).ok()).unwrap_or_default(),
             redeemers: redeemers.collect(),
             scripts: witnesses.scripts.into_values().collect(),
             datums: witnesses.datums.into_values().map(<[u8]>::to_vec).collect(),
@@ -81,10 +90,26 @@ impl Details {
     /// The stake credentials that certificates register or remove, with the certificates' indices.
     pub(crate) fn stake_events(&self) -> impl Iterator<Item = (usize, Credential, StakeEvent)> {
         self.certificates.iter().enumerate().filter_map(|(index, certificate)| match certificate {
-            ReceivedCertificate::Register { credential, .. } => Some((index, *credential, StakeEvent::Registered)),
+            ReceivedCertificate::Register { credential, .. }
+            | ReceivedCertificate::RegisterAndDelegate { credential, .. } => {
+                Some((index, *credential, StakeEvent::Registered))
+            }
             ReceivedCertificate::Deregister { credential, .. } => Some((index, *credential, StakeEvent::Removed)),
-            ReceivedCertificate::Other { .. } => None,
+            _ => None,
         })
+    }
+}
+
+/// The stake credential that a certificate is about, if it is about one.
+pub(crate) fn stake_credential(certificate: &ReceivedCertificate) -> Option<Credential> {
+    match certificate {
+        ReceivedCertificate::Register { credential, .. }
+        | ReceivedCertificate::Deregister { credential, .. }
+        | ReceivedCertificate::Delegate { credential, .. }
+        | ReceivedCertificate::RegisterAndDelegate { credential, .. } => Some(*credential),
+        ReceivedCertificate::RegisterPool(_)
+        | ReceivedCertificate::RetirePool { .. }
+        | ReceivedCertificate::Other { .. } => None,
     }
 }
 
@@ -107,12 +132,7 @@ fn runs(body: &ReceivedBody, purpose: Purpose, index: u32) -> Option<Runs> {
             return policies.get(index).map(|policy| Runs::Script(*policy));
         }
         Purpose::Withdraw => body.withdrawals.keys().nth(index)?.credential,
-        Purpose::Certify => match body.certificates.get(index)? {
-            ReceivedCertificate::Register { credential, .. } | ReceivedCertificate::Deregister { credential, .. } => {
-                *credential
-            }
-            ReceivedCertificate::Other { .. } => return None,
-        },
+        Purpose::Certify => body.certificates.get(index)?.witness()?,
     };
     match credential {
         Credential::Script(hash) => Some(Runs::Script(hash)),

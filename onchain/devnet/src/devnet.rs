@@ -1,97 +1,20 @@
 //! A running devnet: the chain's core with a clock, a ticker, and the HTTP server.
 
-use std::{
-    net::{Ipv4Addr, SocketAddr},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+mod config;
+mod node;
 
-use nunet_ledger::{Credential, Lovelace, OutPoint, PosixMs, SlotConfig, TxId, TxOut, parameters::ProtocolParameters};
-use tokio::{
-    net::TcpListener,
-    task::{JoinSet, spawn_blocking},
-    time,
-};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use nunet_ledger::{Address, Credential, Lovelace, OutPoint, SlotConfig, TxId, TxOut, Value};
+use tokio::{net::TcpListener, runtime::Handle, task::JoinSet, time};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{
-    chain::{Applied, Chain, SLOT_LENGTH_MS, SubmitError, Tip},
-    genesis::{Genesis, GenesisError},
-    history::History,
+    chain::{Applied, DroppedTransactions, Rollback, Tip},
     http, server,
 };
-
-/// The farthest that one call can advance the clock: ten years.
-pub const MAX_ADVANCE: Duration = Duration::from_secs(10 * 366 * 24 * 3_600);
-
-/// The latest time that a block can have, in seconds since 1970: clients of the Blockfrost API hold times in 31 bits.
-pub const LAST_SECOND: u64 = (1 << 31) - 1;
-
-/// How a devnet runs.
-#[derive(Clone, Debug)]
-pub struct DevnetConfig {
-    /// Where to serve HTTP; port 0 takes a free one.
-    pub listen: SocketAddr,
-    /// Time between two blocks.
-    pub block_interval: Duration,
-    /// What the chain starts from.
-    pub genesis: Genesis,
-    /// The protocol parameters, the same in every epoch.
-    pub params: ProtocolParameters,
-}
-
-impl Default for DevnetConfig {
-    /// A free port of the loopback interface, a block per second, nobody funded, mainnet's parameters.
-    fn default() -> Self {
-        Self {
-            listen: (Ipv4Addr::LOCALHOST, 0).into(),
-            block_interval: Duration::from_secs(1),
-            genesis: Genesis::default(),
-            params: ProtocolParameters::mainnet(),
-        }
-    }
-}
-
-/// Why a devnet did not start, or did not do what it was told.
-#[derive(Debug, thiserror::Error)]
-pub enum DevnetError {
-    /// The address is taken or not ours.
-    #[error("cannot listen on {listen}: {reason}; choose another address or port 0")]
-    Listen {
-        /// Where.
-        listen: SocketAddr,
-        /// Why not.
-        reason: std::io::Error,
-    },
-    /// The genesis is wrong.
-    #[error(transparent)]
-    Genesis(#[from] GenesisError),
-    /// A block interval of zero.
-    #[error("the block interval is zero; choose at least a millisecond")]
-    NoInterval,
-    /// The clock was to jump too far.
-    #[error(
-        "the clock cannot advance by {} s: one call takes at most {} s, and no block may be later than second \
-         {LAST_SECOND} of 1970's count; advance by less",
-        by.as_secs(), MAX_ADVANCE.as_secs()
-    )]
-    AdvanceTooFar {
-        /// How far.
-        by: Duration,
-    },
-    /// Rewards for nobody.
-    #[error("no stake account of {account:?} is registered; register it before it gets rewards")]
-    NotRegistered {
-        /// Whose account.
-        account: Credential,
-    },
-    /// A task ended before its time.
-    #[error("the devnet is shutting down; start another one")]
-    Stopped,
-}
+pub use config::{BLOCK_INTERVAL, DevnetConfig, DevnetError, LAST_SECOND, MAX_ADVANCE, MAX_BLOCKS_PER_CALL};
+pub(crate) use node::{Node, blocking};
 
 /// A Cardano devnet in this process. Dropping it stops it; [`Devnet::shutdown`] also waits.
 #[derive(Debug)]
@@ -102,43 +25,36 @@ pub struct Devnet {
     stop: DropGuard,
 }
 
-/// What the ticker and the handlers share.
-#[derive(Debug)]
-pub(crate) struct Node {
-    /// Held while a transaction is validated or a block is made. Taken before `history`, never while holding it.
-    chain: Mutex<Chain>,
-    /// Confirmed blocks only, so that reads never wait for a script.
-    history: RwLock<History>,
-    slots: SlotConfig,
-    params: ProtocolParameters,
-    /// How far the devnet's clock is ahead of the wall clock, in milliseconds.
-    ahead_ms: AtomicU64,
-}
-
 impl Devnet {
-    /// Starts a chain, its ticker and its HTTP server.
+    /// Starts a chain, or goes on with the one in the configuration's folder, with its ticker and its HTTP server.
     pub async fn start(config: DevnetConfig) -> Result<Self, DevnetError> {
-        let DevnetConfig { listen, block_interval, genesis, params } = config;
-        if block_interval < Duration::from_millis(1) {
+        let (listen, block_interval) = (config.listen, config.block_interval);
+        if block_interval.is_some_and(|interval| interval < Duration::from_millis(1)) {
             return Err(DevnetError::NoInterval);
         }
-        // Slots begin on whole seconds: the API shows times in seconds.
-        let start = PosixMs(wall_clock_ms() / 1_000 * 1_000);
-        let node = Arc::new(Node::new(&genesis, params, start)?);
         let listener = TcpListener::bind(listen).await.map_err(|reason| DevnetError::Listen { listen, reason })?;
         let address = listener.local_addr().map_err(|reason| DevnetError::Listen { listen, reason })?;
+        let runtime = Handle::current();
+        let node = Arc::new(blocking(move || Node::open(config, runtime)).await??);
 
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
         tasks.spawn(server::serve(listener, http::router(node.clone()), stop.clone()));
-        tasks.spawn(tick_until(node.clone(), block_interval, stop.clone()));
-        tracing::info!(%address, "devnet started");
+        if let Some(interval) = block_interval {
+            tasks.spawn(tick_until(node.clone(), interval, stop.clone()));
+        }
+        tracing::info!(%address, height = node.history().tip().height, "devnet started");
         Ok(Self { address, node, tasks, stop: stop.drop_guard() })
     }
 
     /// The base URL of the Blockfrost API, with the port that was taken.
     pub fn url(&self) -> String {
         format!("http://{}/api/v0", self.address)
+    }
+
+    /// The API as a service, for embedding it in another server.
+    pub fn router(&self) -> axum::Router {
+        http::router(self.node.clone())
     }
 
     /// Every unspent output of confirmed transactions, in the order of outpoints.
@@ -153,7 +69,7 @@ impl Devnet {
 
     /// The slots of the chain.
     pub fn slots(&self) -> SlotConfig {
-        self.node.slots
+        self.node.slots()
     }
 
     /// Every confirmed transaction in order, the genesis first.
@@ -172,122 +88,46 @@ impl Devnet {
         self.node.clone().advance(by).await
     }
 
+    /// Makes blocks now, of the slot that the clock is in, and returns the last: 1 to [`MAX_BLOCKS_PER_CALL`].
+    pub async fn make_blocks(&self, count: u64) -> Result<Tip, DevnetError> {
+        self.node.clone().make_blocks(count).await
+    }
+
+    /// Takes the latest blocks back: at most [`crate::MAX_ROLLBACK`], and never the genesis.
+    ///
+    /// Their rewards are taken back with them. The clock goes on: a block that is made again has a later slot, if not
+    /// the same, and always another hash. What waits for a block afterwards and is no longer valid is dropped.
+    pub async fn rollback(&self, blocks: u64, dropped: DroppedTransactions) -> Result<Rollback, DevnetError> {
+        self.node.clone().rollback(blocks, dropped).await
+    }
+
+    /// Pays an address from the faucet; the transaction waits for the next block. At most
+    /// [`crate::MAX_FAUCET_LOVELACE`] at once.
+    pub async fn faucet(&self, to: &Address, value: Value) -> Result<TxId, DevnetError> {
+        self.node.clone().pay_from_faucet(to.clone(), value).await
+    }
+
     /// Pays rewards into a stake account, as the end of an epoch does on other networks, and makes a block.
     pub async fn pay_rewards(&self, account: Credential, rewards: Lovelace) -> Result<Tip, DevnetError> {
-        let node = self.node.clone();
-        blocking(move || {
-            let mut chain = node.chain();
-            chain.pay_rewards(&account, rewards).ok_or(DevnetError::NotRegistered { account })?;
-            Ok(node.make_block(&mut chain))
-        })
-        .await?
+        self.node.clone().pay_rewards(account, rewards).await
     }
 
-    /// Stops the server and the ticker and waits until both have ended.
+    /// Stops the server and the ticker, waits until both have ended, and lets go of the data folder.
     pub async fn shutdown(self) {
-        let Self { mut tasks, stop, address, .. } = self;
+        let Self { mut tasks, stop, address, node } = self;
         drop(stop);
         while tasks.join_next().await.is_some() {}
+        if let Some(node) = Arc::into_inner(node) {
+            node.close().await;
+        }
         tracing::info!(%address, "devnet stopped");
     }
-}
-
-impl Node {
-    fn new(genesis: &Genesis, params: ProtocolParameters, start: PosixMs) -> Result<Self, GenesisError> {
-        let (chain, block) = Chain::new(genesis, params.clone(), start)?;
-        let slots = chain.slots();
-        let mut history = History::new(start);
-        history.append(block);
-        let ahead_ms = AtomicU64::new(0);
-        Ok(Self { chain: Mutex::new(chain), history: RwLock::new(history), slots, params, ahead_ms })
-    }
-
-    /// What is confirmed. Take it once per request: a second read in the same thread could wait for a writer that
-    /// waits for the first.
-    pub(crate) fn history(&self) -> RwLockReadGuard<'_, History> {
-        self.history.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn slots(&self) -> SlotConfig {
-        self.slots
-    }
-
-    pub(crate) fn params(&self) -> &ProtocolParameters {
-        &self.params
-    }
-
-    /// The devnet's clock: the wall clock plus what `advance` added.
-    pub(crate) fn now(&self) -> PosixMs {
-        let now = wall_clock_ms().saturating_add(self.ahead_ms.load(Ordering::SeqCst));
-        // The last slot takes all later time.
-        PosixMs(now.min(LAST_SECOND * 1_000))
-    }
-
-    /// What waits for a block, in order.
-    pub(crate) async fn mempool(self: Arc<Self>) -> Result<Vec<TxId>, DevnetError> {
-        blocking(move || self.chain().mempool().collect()).await
-    }
-
-    /// Validates a transaction and takes it into the mempool.
-    pub(crate) async fn submit(self: Arc<Self>, cbor: Vec<u8>) -> Result<Result<TxId, SubmitError>, DevnetError> {
-        blocking(move || {
-            let mut chain = self.chain();
-            let now = self.now();
-            chain.submit(cbor, now)
-        })
-        .await
-    }
-
-    /// See [`Devnet::advance`].
-    pub(crate) async fn advance(self: Arc<Self>, by: Duration) -> Result<Tip, DevnetError> {
-        blocking(move || {
-            let mut chain = self.chain();
-            let target = u128::from(self.now().0) + by.as_millis();
-            if by > MAX_ADVANCE || target > u128::from(LAST_SECOND) * 1_000 {
-                return Err(DevnetError::AdvanceTooFar { by });
-            }
-            if chain.mempool().next().is_some() {
-                self.make_block(&mut chain);
-            }
-            // Bounded by MAX_ADVANCE, so it fits.
-            self.ahead_ms.fetch_add(u64::try_from(by.as_millis()).unwrap_or(0), Ordering::SeqCst);
-            Ok(self.make_block(&mut chain))
-        })
-        .await?
-    }
-
-    fn tick(&self) {
-        self.make_block(&mut self.chain());
-    }
-
-    fn make_block(&self, chain: &mut Chain) -> Tip {
-        let block = chain.tick(self.now());
-        let tip = block.tip;
-        if !block.transactions.is_empty() {
-            tracing::debug!(height = tip.height, slot = tip.slot.0, transactions = block.transactions.len(), "block");
-        }
-        self.history.write().unwrap_or_else(PoisonError::into_inner).append(block);
-        tip
-    }
-
-    fn chain(&self) -> MutexGuard<'_, Chain> {
-        // Validation only reads the state, so a panic in it leaves nothing half done.
-        self.chain.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Runs what may take long (scripts) where it holds up no other task.
-pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, DevnetError> {
-    spawn_blocking(work).await.map_err(|error| {
-        tracing::error!(%error, "work on the chain did not finish");
-        DevnetError::Stopped
-    })
 }
 
 async fn tick_until(node: Arc<Node>, interval: Duration, stop: CancellationToken) {
     let mut ticks = time::interval(interval);
     ticks.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
-    // The first tick comes at once, and the genesis has just been made.
+    // The first tick comes at once, and the latest block has just been made.
     ticks.tick().await;
     loop {
         tokio::select! {
@@ -295,14 +135,9 @@ async fn tick_until(node: Arc<Node>, interval: Duration, stop: CancellationToken
             _ = ticks.tick() => {}
         }
         let node = node.clone();
-        // A failure is logged, and the next tick tries again.
-        let _ = blocking(move || node.tick()).await;
+        // The next tick tries again.
+        if let Ok(Err(error)) = blocking(move || node.tick()).await {
+            tracing::error!(%error, "no block was made");
+        }
     }
 }
-
-fn wall_clock_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-}
-
-const _: () = assert!(SLOT_LENGTH_MS == 1_000, "the devnet starts slots on whole seconds");

@@ -1,7 +1,10 @@
 //! The index of confirmed blocks that the API's questions are answered from.
 
+pub(crate) mod lookups;
+mod undo;
+
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque, hash_map::Entry},
     sync::Arc,
 };
 
@@ -11,9 +14,11 @@ use nunet_ledger::{
 };
 
 use crate::{
-    chain::{Applied, Block, SLOT_LENGTH_MS, Tip},
+    chain::{Applied, Block, Changes, MAX_ROLLBACK, SLOT_LENGTH_MS, Tip},
     details::StakeEvent,
 };
+use lookups::Lookups;
+use undo::Change;
 
 /// Slots in an epoch: five days, as on mainnet.
 pub const EPOCH_LENGTH: u64 = 432_000;
@@ -25,6 +30,7 @@ pub(crate) fn epoch_of(slot: Slot) -> u64 {
 
 /// Everything confirmed so far.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone, PartialEq))]
 pub(crate) struct History {
     start: PosixMs,
     blocks: Vec<BlockRecord>,
@@ -39,10 +45,14 @@ pub(crate) struct History {
     scripts: HashMap<ScriptHash, Script>,
     datums: HashMap<[u8; 32], Vec<u8>>,
     epochs: BTreeMap<u64, EpochRecord>,
+    /// What the latest blocks changed, oldest first: as many as the chain can go back.
+    changes: VecDeque<Vec<Change>>,
+    lookups: Lookups,
 }
 
 /// A block, with what it sums up to.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone, PartialEq))]
 pub(crate) struct BlockRecord {
     pub(crate) tip: Tip,
     pub(crate) previous: Option<[u8; 32]>,
@@ -55,6 +65,7 @@ pub(crate) struct BlockRecord {
 
 /// A transaction and the height of its block.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone, PartialEq))]
 pub(crate) struct TxRecord {
     pub(crate) applied: Arc<Applied>,
     pub(crate) height: usize,
@@ -64,6 +75,7 @@ pub(crate) struct TxRecord {
 
 /// An output that was ever made.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone, PartialEq))]
 pub(crate) struct OutputRecord {
     pub(crate) output: TxOut,
     /// The position of its transaction among all.
@@ -73,6 +85,7 @@ pub(crate) struct OutputRecord {
 
 /// An address that ever had an output.
 #[derive(Debug, Default)]
+#[cfg_attr(test, derive(Clone, PartialEq))]
 pub(crate) struct AddressRecord {
     /// Unspent outputs in the chain's order: position of the transaction, then index.
     pub(crate) unspent: BTreeSet<(usize, OutPoint)>,
@@ -82,6 +95,7 @@ pub(crate) struct AddressRecord {
 
 /// A stake credential that was ever seen.
 #[derive(Debug, Default)]
+#[cfg_attr(test, derive(Clone, PartialEq))]
 pub(crate) struct StakeRecord {
     pub(crate) addresses: BTreeSet<Address>,
     pub(crate) withdrawn: u128,
@@ -91,6 +105,7 @@ pub(crate) struct StakeRecord {
 
 /// An asset that was ever minted.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone, PartialEq))]
 pub(crate) struct AssetRecord {
     pub(crate) quantity: i128,
     pub(crate) first: TxId,
@@ -98,7 +113,7 @@ pub(crate) struct AssetRecord {
 }
 
 /// What an epoch sums up to.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct EpochRecord {
     pub(crate) first_block_time: u64,
     pub(crate) last_block_time: u64,
@@ -125,6 +140,8 @@ impl History {
             scripts: HashMap::new(),
             datums: HashMap::new(),
             epochs: BTreeMap::new(),
+            changes: VecDeque::new(),
+            lookups: Lookups::default(),
         }
     }
 
@@ -140,91 +157,143 @@ impl History {
             output: 0,
             fees: 0,
         };
+        let mut changes = Vec::new();
+        self.set_accounts(&block.accounts, &mut changes);
         for (index, applied) in block.transactions.into_iter().enumerate() {
             record.size += applied.cbor.len();
             record.output +=
                 applied.produced.iter().map(|(_, output)| u128::from(output.value.lovelace().0)).sum::<u128>();
             record.fees += u128::from(applied.fee.0);
-            self.add_transaction(applied, height, index, epoch_of(block.tip.slot));
+            self.add_transaction(applied, height, index, epoch_of(block.tip.slot), &mut changes);
         }
+        self.add_to_epoch(&record, &mut changes);
+        self.block_by_hash.insert(block.tip.hash, height);
+        self.blocks.push(record);
+        self.changes.push_back(changes);
+        if self.changes.len() as u64 > MAX_ROLLBACK {
+            self.changes.pop_front();
+        }
+    }
+
+    fn add_to_epoch(&mut self, block: &BlockRecord, changes: &mut Vec<Change>) {
+        let number = epoch_of(block.tip.slot);
+        changes.push(Change::Epoch(number, self.epochs.get(&number).cloned()));
         let time = block.tip.time.0 / 1_000;
-        let epoch = self.epochs.entry(epoch_of(block.tip.slot)).or_default();
+        let epoch = self.epochs.entry(number).or_default();
         if epoch.blocks == 0 {
             epoch.first_block_time = time;
         }
         epoch.last_block_time = time;
         epoch.blocks += 1;
-        epoch.transactions += record.transactions.len() as u64;
-        epoch.output += record.output;
-        epoch.fees += record.fees;
-        self.accounts = block.accounts;
-        self.block_by_hash.insert(block.tip.hash, height);
-        self.blocks.push(record);
+        epoch.transactions += block.transactions.len() as u64;
+        epoch.output += block.output;
+        epoch.fees += block.fees;
     }
 
-    fn add_transaction(&mut self, applied: Arc<Applied>, height: usize, index: usize, epoch: u64) {
+    fn add_transaction(
+        &mut self,
+        applied: Arc<Applied>,
+        height: usize,
+        index: usize,
+        epoch: u64,
+        changes: &mut Vec<Change>,
+    ) {
         let position = self.transactions.len();
         self.transaction_by_id.insert(applied.id, position);
         for (outpoint, output) in &applied.consumed {
-            self.spend(*outpoint, output, applied.id, position);
+            self.spend(*outpoint, output, applied.id, position, changes);
         }
         for (outpoint, output) in &applied.produced {
-            self.produce(*outpoint, output, position);
+            self.produce(*outpoint, output, position, changes);
         }
         for script in &applied.details.scripts {
-            self.scripts.insert(script.hash(), script.clone());
+            self.add_script(script, changes);
         }
         for datum in &applied.details.datums {
-            self.datums.insert(blake2b_256(datum), datum.clone());
+            self.add_datum(datum, changes);
         }
         if applied.valid {
-            self.add_stake_events(&applied, epoch);
-            self.add_mints(&applied);
+            self.add_stake_events(&applied, epoch, changes);
+            self.add_mints(&applied, changes);
         }
+        self.set_accounts(&applied.accounts, changes);
+        self.lookups.append(position, &applied, |outpoint| self.outputs.get(outpoint).map(|record| &record.output));
         self.transactions.push(TxRecord { applied, height, index });
     }
 
-    fn spend(&mut self, outpoint: OutPoint, output: &TxOut, by: TxId, position: usize) {
-        let made_at = self.outputs.get_mut(&outpoint).map(|record| {
+    fn spend(&mut self, outpoint: OutPoint, output: &TxOut, by: TxId, position: usize, changes: &mut Vec<Change>) {
+        self.touch(&output.address, position, changes);
+        if let Some(record) = self.outputs.get_mut(&outpoint) {
             record.spent_by = Some(by);
-            record.position
-        });
-        let address = self.addresses.entry(output.address.clone()).or_default();
-        address.transactions.insert(position);
-        if let Some(made_at) = made_at {
-            address.unspent.remove(&(made_at, outpoint));
+            let made_at = record.position;
+            self.addresses.entry(output.address.clone()).or_default().unspent.remove(&(made_at, outpoint));
+            changes.push(Change::Spent(outpoint));
         }
     }
 
-    fn produce(&mut self, outpoint: OutPoint, output: &TxOut, position: usize) {
-        let address = self.addresses.entry(output.address.clone()).or_default();
-        address.transactions.insert(position);
-        address.unspent.insert((position, outpoint));
-        if let Some(stake) = output.address.stake() {
-            self.stakes.entry(stake).or_default().addresses.insert(output.address.clone());
+    fn produce(&mut self, outpoint: OutPoint, output: &TxOut, position: usize, changes: &mut Vec<Change>) {
+        self.touch(&output.address, position, changes);
+        self.addresses.entry(output.address.clone()).or_default().unspent.insert((position, outpoint));
+        if let Some(stake) = output.address.stake()
+            && self.stake_mut(stake, changes).addresses.insert(output.address.clone())
+        {
+            changes.push(Change::StakeAddress(stake, output.address.clone()));
         }
         if let Some(Datum::Inline(datum)) = &output.datum {
-            self.datums.insert(blake2b_256(datum), datum.clone());
+            self.add_datum(datum, changes);
         }
         if let Some(script) = &output.reference_script {
-            self.scripts.insert(script.hash(), script.clone());
+            self.add_script(script, changes);
         }
         self.outputs.insert(outpoint, OutputRecord { output: output.clone(), position, spent_by: None });
+        changes.push(Change::Produced(outpoint));
     }
 
-    fn add_stake_events(&mut self, applied: &Applied, epoch: u64) {
+    /// Notes that a transaction touches an address.
+    fn touch(&mut self, address: &Address, position: usize, changes: &mut Vec<Change>) {
+        if self.addresses.entry(address.clone()).or_default().transactions.insert(position) {
+            changes.push(Change::Touched(address.clone(), position));
+        }
+    }
+
+    fn stake_mut(&mut self, credential: Credential, changes: &mut Vec<Change>) -> &mut StakeRecord {
+        self.stakes.entry(credential).or_insert_with(|| {
+            changes.push(Change::StakeSeen(credential));
+            StakeRecord::default()
+        })
+    }
+
+    fn add_script(&mut self, script: &Script, changes: &mut Vec<Change>) {
+        let hash = script.hash();
+        if let Entry::Vacant(place) = self.scripts.entry(hash) {
+            place.insert(script.clone());
+            changes.push(Change::Script(hash));
+        }
+    }
+
+    fn add_datum(&mut self, datum: &[u8], changes: &mut Vec<Change>) {
+        let hash = blake2b_256(datum);
+        if let Entry::Vacant(place) = self.datums.entry(hash) {
+            place.insert(datum.to_vec());
+            changes.push(Change::Datum(hash));
+        }
+    }
+
+    fn add_stake_events(&mut self, applied: &Applied, epoch: u64, changes: &mut Vec<Change>) {
         for (_, credential, event) in applied.details.stake_events() {
-            let stake = self.stakes.entry(credential).or_default();
+            let stake = self.stake_mut(credential, changes);
             if event == StakeEvent::Registered {
-                stake.registered_in = Some(epoch);
+                let before = stake.registered_in.replace(epoch);
+                changes.push(Change::RegisteredIn(credential, before));
             }
         }
         for (account, Lovelace(amount)) in &applied.details.withdrawals {
-            self.stakes.entry(account.credential).or_default().withdrawn += u128::from(*amount);
+            self.stake_mut(account.credential, changes).withdrawn += u128::from(*amount);
+            changes.push(Change::Withdrawn(account.credential, *amount));
         }
     }
 
-    fn add_mints(&mut self, applied: &Applied) {
+    fn add_mints(&mut self, applied: &Applied, changes: &mut Vec<Change>) {
         let funded =
             applied.genesis.iter().flat_map(|value| value.assets()).map(|(asset, all)| (asset, i128::from(all)));
         let minted = applied.details.mint.iter().map(|(asset, quantity)| (asset, i128::from(*quantity)));
@@ -233,6 +302,17 @@ impl History {
             let record = record.or_insert(AssetRecord { quantity: 0, first: applied.id, changes: 0 });
             record.quantity += quantity;
             record.changes += 1;
+            changes.push(Change::Minted(asset.clone(), quantity));
+        }
+    }
+
+    fn set_accounts(&mut self, accounts: &Changes, changes: &mut Vec<Change>) {
+        for (credential, after) in accounts {
+            let before = match after {
+                Some(account) => self.accounts.insert(*credential, *account),
+                None => self.accounts.remove(credential),
+            };
+            changes.push(Change::Account(*credential, before));
         }
     }
 
@@ -294,6 +374,10 @@ impl History {
 
     pub(crate) fn datum(&self, hash: &[u8; 32]) -> Option<&[u8]> {
         self.datums.get(hash).map(Vec::as_slice)
+    }
+
+    pub(crate) fn lookups(&self) -> &Lookups {
+        &self.lookups
     }
 
     pub(crate) fn epoch(&self, epoch: u64) -> Option<&EpochRecord> {

@@ -13,21 +13,33 @@
 //! A slot is a second, the network magic is 42, and time is the wall clock plus what [`Devnet::advance`] has added:
 //! whoever needs a deadline to pass moves the clock instead of waiting.
 //!
-//! Differences from a real network: no stake pools, no rewards, no rollbacks, blocks without Cardano's headers, and
-//! the genesis is a transaction without inputs.
+//! With a data folder every block is on disk before the API shows it, and a devnet that starts there again goes on
+//! from the last.
+//!
+//! Differences from a real network: no rewards but those that [`Devnet::pay_rewards`] pays, rollbacks only on demand,
+//! blocks without Cardano's headers, and the genesis is a transaction without inputs.
 
 mod chain;
 mod details;
 mod devnet;
+mod faucet;
 mod genesis;
 mod history;
 mod http;
+pub mod judge;
+mod metrics;
 mod server;
+mod store;
 
-pub use chain::{Applied, Block, Chain, MEMPOOL_BLOCKS, SLOT_LENGTH_MS, SubmitError, Tip};
-pub use devnet::{Devnet, DevnetConfig, DevnetError, LAST_SECOND, MAX_ADVANCE};
+pub use chain::{
+    Applied, Block, BlockRecord, Chain, DroppedTransactions, MAX_ROLLBACK, MEMPOOL_BLOCKS, ReplayError, Rollback,
+    RollbackError, SLOT_LENGTH_MS, SubmitError, Tip,
+};
+pub use devnet::{BLOCK_INTERVAL, Devnet, DevnetConfig, DevnetError, LAST_SECOND, MAX_ADVANCE, MAX_BLOCKS_PER_CALL};
+pub use faucet::{FaucetError, MAX_FAUCET_LOVELACE, MAX_FAUCET_QUANTITY};
 pub use genesis::{
     COLLATERAL_OUTPUT, Funding, Genesis, GenesisError, MAX_GENESIS_OUTPUTS, NTX_NAME, NTX_OUTPUT_LOVELACE,
     devnet_genesis, ntx_asset, ntx_policy,
 };
 pub use history::EPOCH_LENGTH;
+pub use store::StoreError;

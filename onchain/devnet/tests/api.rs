@@ -112,7 +112,7 @@ async fn a_transfer_is_confirmed_and_its_inputs_know_what_consumed_them() {
 #[tokio::test]
 async fn unconfirmed_outputs_can_be_spent_and_reads_do_not_show_them() {
     let config = DevnetConfig {
-        block_interval: Duration::from_secs(3_600),
+        block_interval: Some(Duration::from_secs(3_600)),
         genesis: common::genesis(),
         ..DevnetConfig::default()
     };
@@ -341,7 +341,7 @@ async fn a_devnet_starts_only_from_a_sound_genesis() {
     assert!(matches!(refused, Err(DevnetError::Genesis(_))));
     let poor = nunet_devnet::Funding { address: Owner::new(1).address, lovelace: Lovelace(1), ntx: 0 };
     assert!(devnet_genesis(&ntx(), &[poor]).is_err());
-    let refused = Devnet::start(DevnetConfig { block_interval: Duration::ZERO, ..DevnetConfig::default() }).await;
+    let refused = Devnet::start(DevnetConfig { block_interval: Some(Duration::ZERO), ..DevnetConfig::default() }).await;
     assert!(matches!(refused, Err(DevnetError::NoInterval)));
 }
 

@@ -5,7 +5,7 @@
 mod common;
 
 use common::{FEE, FUNDS, NTX, genesis, ntx, owners};
-use nunet_devnet::{Applied, Block, Chain, SubmitError};
+use nunet_devnet::{Applied, Block, Chain, DroppedTransactions, SubmitError};
 use nunet_ledger::{OutPoint, PosixMs, Slot, TxId, Value, parameters::ProtocolParameters};
 use proptest::prelude::*;
 
@@ -152,6 +152,38 @@ fn a_full_mempool_says_so() {
     chain.submit(second, at(2)).unwrap();
 }
 
+#[test]
+fn a_block_made_again_in_the_same_slot_has_another_hash() {
+    let ((mut chain, block), (alice, bob)) = (chain(), owners());
+    let (from, held) = funds(&block, &alice);
+    let payment = chain.submit(alice.pay(from, held, &bob.address, 2_000_000).to_cbor(), at(1)).unwrap();
+    let first = chain.tick(at(1));
+    chain.rollback(1, DroppedTransactions::Return, at(1)).unwrap();
+    let second = chain.tick(at(1));
+    assert_eq!((ids(&first), ids(&second)), (vec![payment], vec![payment]));
+    assert_eq!((first.tip.height, first.tip.slot), (second.tip.height, second.tip.slot));
+    assert_ne!(first.tip.hash, second.tip.hash);
+}
+
+#[test]
+fn a_record_with_other_contents_is_no_block_of_the_chain() {
+    let ((mut chain, block), (alice, bob)) = (self::chain(), owners());
+    let (from, held) = funds(&block, &alice);
+    chain.submit(alice.pay(from, held, &bob.address, 2_000_000).to_cbor(), at(1)).unwrap();
+    let record = chain.tick(at(1)).record();
+    let fresh = || self::chain().0;
+    assert!(fresh().replay(record.clone()).is_ok());
+    let mut other = record.clone();
+    other.slot = Slot(2);
+    assert!(fresh().replay(other).unwrap_err().to_string().contains("another hash"));
+    let mut other = record.clone();
+    other.transactions.push(other.transactions[0].clone());
+    assert!(fresh().replay(other).unwrap_err().to_string().contains("transaction 1 of block 1 is not valid"));
+    let mut other = record;
+    other.rewards.push((alice.stake_credential(), nunet_ledger::Lovelace(1)));
+    assert!(fresh().replay(other).unwrap_err().to_string().contains("not registered"));
+}
+
 /// consumed + withdrawn = produced + fee + deposit, and no asset appears or vanishes.
 fn conserves(applied: &Applied) {
     let sum = |outputs: &[(OutPoint, nunet_ledger::TxOut)]| {
@@ -163,6 +195,24 @@ fn conserves(applied: &Applied) {
         i128::from(produced.lovelace().0) + i128::from(applied.fee.0) + i128::from(applied.deposit)
     );
     assert!(consumed.assets().eq(produced.assets()));
+}
+
+/// Something that happens to a chain.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Pay { amount: u64, lives: Option<u64> },
+    Tick { later: u64 },
+    Rollback { count: u64, dropped: DroppedTransactions },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let dropped = prop_oneof![Just(DroppedTransactions::Return), Just(DroppedTransactions::Forget)];
+    prop_oneof![
+        4 => (1_000_000_u64..3_000_000, prop::option::weighted(0.3, 1_u64..4))
+            .prop_map(|(amount, lives)| Step::Pay { amount, lives }),
+        3 => (0_u64..3).prop_map(|later| Step::Tick { later }),
+        1 => (1_u64..5, dropped).prop_map(|(count, dropped)| Step::Rollback { count, dropped }),
+    ]
 }
 
 proptest! {
@@ -200,6 +250,60 @@ proptest! {
         take(chain.tick(at(now + 1)));
         prop_assert_eq!(applied, submitted);
         prop_assert_eq!(fees, FEE * submitted as u64);
+    }
+
+    /// Whatever the order of submissions, blocks and rollbacks: the blocks that stand are valid one by one from the
+    /// genesis with every signature checked, and so is what waits on top of them.
+    #[test]
+    fn blocks_that_survive_rollbacks_stand_on_their_own(steps in prop::collection::vec(step(), 1..40)) {
+        let ((mut chain, first), (alice, bob)) = (chain(), owners());
+        let (mut blocks, mut now) = (Vec::new(), 1);
+        let mut heads = vec![funds(&first, &alice)];
+        for step in steps {
+            match step {
+                Step::Pay { amount, lives } => {
+                    // From the newest output that is still there; older forks' outputs are refused.
+                    while let Some((from, held)) = heads.last().copied() {
+                        let until = lives.map(|slots| Slot(now + slots));
+                        let payment = alice.pay_until(from, held, &bob.address, amount, until);
+                        if chain.submit(payment.to_cbor(), at(now)).is_ok() {
+                            heads.push((OutPoint { tx: payment.id(), index: 1 }, held - amount - FEE));
+                            break;
+                        }
+                        if heads.len() == 1 {
+                            break;
+                        }
+                        heads.pop();
+                    }
+                }
+                Step::Tick { later } => {
+                    now += later;
+                    blocks.push(chain.tick(at(now)));
+                }
+                Step::Rollback { count, dropped } => {
+                    let count = count.min(blocks.len() as u64);
+                    if count > 0 {
+                        chain.rollback(count, dropped, at(now)).unwrap();
+                        blocks.truncate(blocks.len() - count as usize);
+                    }
+                }
+            }
+        }
+        // What waits gets its blocks, so that it is checked too.
+        let waiting = chain.mempool().count();
+        blocks.push(chain.tick(at(now)));
+        prop_assert_eq!(chain.mempool().count(), 0);
+        prop_assert!(blocks.last().unwrap().transactions.len() == waiting);
+
+        let (mut fresh, mut strict) = (self::chain().0, self::chain().0);
+        for block in &blocks {
+            let again = fresh.replay(block.record()).unwrap();
+            prop_assert_eq!((again.tip, again.previous), (block.tip, block.previous));
+            for applied in &block.transactions {
+                strict.submit(applied.cbor.clone(), block.tip.time).unwrap();
+            }
+            prop_assert_eq!(ids(&strict.tick(block.tip.time)), ids(block));
+        }
     }
 
     #[test]

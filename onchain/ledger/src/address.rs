@@ -98,9 +98,20 @@ impl Address {
     }
 }
 
-/// Whether the bytes are three numbers of seven bits a byte, the high bit set on all but the last byte of each.
-fn is_pointer(bytes: &[u8]) -> bool {
-    bytes.iter().filter(|byte| *byte & 0x80 == 0).count() == 3 && bytes.last().is_some_and(|byte| byte & 0x80 == 0)
+/// Whether the bytes are three numbers of seven bits a byte, the high bit set on all but the last byte of each: a slot
+/// of 32 bits and two indices of 16 bits.
+fn is_pointer(mut bytes: &[u8]) -> bool {
+    for (width, largest) in [(5, u64::from(u32::MAX)), (3, u64::from(u16::MAX)), (3, u64::from(u16::MAX))] {
+        let Some(last) = bytes.iter().position(|byte| byte & 0x80 == 0).filter(|last| *last < width) else {
+            return false;
+        };
+        let (number, rest) = bytes.split_at(last + 1);
+        if number.iter().fold(0, |sum, byte| sum << 7 | u64::from(byte & 0x7f)) > largest {
+            return false;
+        }
+        bytes = rest;
+    }
+    bytes.is_empty()
 }
 
 impl fmt::Display for Address {

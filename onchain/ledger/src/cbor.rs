@@ -87,6 +87,11 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Moves over bytes.
+    pub(crate) fn skip(&mut self, count: u64) -> Result<(), CborError> {
+        self.take(count).map(|_| ())
+    }
+
     pub(crate) fn head(&mut self) -> Result<Head, CborError> {
         let start = self.at;
         let initial = self.take(1)?.first().copied().unwrap_or_default();
@@ -162,6 +167,12 @@ impl<'a> Reader<'a> {
         let length =
             self.expect(Major::Bytes, "a byte string")?.ok_or_else(|| self.error("a byte string in one piece"))?;
         self.take(length)
+    }
+
+    /// A text in one piece.
+    pub(crate) fn text_in_one_piece(&mut self) -> Result<&'a str, CborError> {
+        let length = self.expect(Major::Text, "a text")?.ok_or_else(|| self.error("a text in one piece"))?;
+        self.text(length)
     }
 
     /// A byte string of a fixed width.
@@ -257,7 +268,9 @@ impl<'a> Reader<'a> {
                 (Major::Bytes, Some(length)) => {
                     self.take(length)?;
                 }
-                (Major::Text, Some(length)) => self.text(length)?,
+                (Major::Text, Some(length)) => {
+                    self.text(length)?;
+                }
                 (Major::Bytes | Major::Text, None) => self.chunks(head.major, usize::MAX)?,
                 (Major::Array, length) => open.push(length),
                 (Major::Map, Some(pairs)) => {
@@ -287,9 +300,9 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn text(&mut self, length: u64) -> Result<(), CborError> {
+    fn text(&mut self, length: u64) -> Result<&'a str, CborError> {
         let error = self.error("text in UTF-8");
-        std::str::from_utf8(self.take(length)?).map(|_| ()).map_err(|_| error)
+        std::str::from_utf8(self.take(length)?).map_err(|_| error)
     }
 }
 

@@ -11,6 +11,7 @@ use pallas_primitives::PlutusData;
 use crate::{
     address::Credential,
     cbor::{ENCODED_CBOR_TAG, Writer},
+    certificate::{DRep, Delegation},
     hash::blake2b_256,
     transaction::{Certificate, Datum, Redeemer, Script, Transaction, TxBody, TxOut, Witnesses},
     units::{OutPoint, TxId},
@@ -258,25 +259,79 @@ fn certificates(writer: &mut Writer, certificates: &[Certificate]) {
     }
     writer.uint(4);
     writer.set(certificates.len());
-    for certificate in certificates {
-        let (tag, credential) = match certificate {
-            Certificate::RegisterStake(credential) => (0, credential),
-            Certificate::DeregisterStake(credential) => (1, credential),
-        };
-        writer.array(2);
-        writer.uint(tag);
-        writer.array(2);
-        match credential {
-            Credential::Key(hash) => {
-                writer.uint(0);
-                writer.bytes(&hash.0);
-            }
-            Credential::Script(hash) => {
-                writer.uint(1);
-                writer.bytes(&hash.0);
-            }
+    for one in certificates {
+        certificate(writer, one);
+    }
+}
+
+fn certificate(writer: &mut Writer, certificate: &Certificate) {
+    match certificate {
+        Certificate::RegisterStake(holder) => {
+            writer.array(2);
+            writer.uint(0);
+            credential(writer, holder);
+        }
+        Certificate::DeregisterStake(holder) => {
+            writer.array(2);
+            writer.uint(1);
+            credential(writer, holder);
+        }
+        Certificate::Delegate { credential: holder, to } => {
+            let (tag, parts) = match to {
+                Delegation::Stake(_) => (2, 3),
+                Delegation::Vote(_) => (9, 3),
+                Delegation::StakeAndVote(..) => (10, 4),
+            };
+            writer.array(parts);
+            writer.uint(tag);
+            credential(writer, holder);
+            delegation(writer, to);
+        }
+        Certificate::RegisterAndDelegate { credential: holder, to, deposit } => {
+            let (tag, parts) = match to {
+                Delegation::Stake(_) => (11, 4),
+                Delegation::Vote(_) => (12, 4),
+                Delegation::StakeAndVote(..) => (13, 5),
+            };
+            writer.array(parts);
+            writer.uint(tag);
+            credential(writer, holder);
+            delegation(writer, to);
+            writer.uint(deposit.0);
         }
     }
+}
+
+fn delegation(writer: &mut Writer, to: &Delegation) {
+    if let Some(pool) = to.pool() {
+        writer.bytes(&pool.0);
+    }
+    match to.drep() {
+        None => {}
+        Some(DRep::Key(hash)) => tagged_hash(writer, 0, &hash.0),
+        Some(DRep::Script(hash)) => tagged_hash(writer, 1, &hash.0),
+        Some(DRep::Abstain) => {
+            writer.array(1);
+            writer.uint(2);
+        }
+        Some(DRep::NoConfidence) => {
+            writer.array(1);
+            writer.uint(3);
+        }
+    }
+}
+
+fn credential(writer: &mut Writer, credential: &Credential) {
+    match credential {
+        Credential::Key(hash) => tagged_hash(writer, 0, &hash.0),
+        Credential::Script(hash) => tagged_hash(writer, 1, &hash.0),
+    }
+}
+
+fn tagged_hash(writer: &mut Writer, tag: u64, hash: &[u8; 28]) {
+    writer.array(2);
+    writer.uint(tag);
+    writer.bytes(hash);
 }
 
 fn withdrawals(writer: &mut Writer, body: &TxBody) {

@@ -1,10 +1,11 @@
 //! Running Plutus scripts (phase two): what each redeemer's script uses, or why it fails.
 
+mod forms;
+
 use std::collections::BTreeMap;
 
 use pallas_primitives::PlutusData;
 use uplc::{
-    ast::{DeBruijn, Program},
     machine::{Error as MachineError, Trace, eval_result::EvalResult},
     tx::{apply_params_to_script, error::Error as UplcError, eval_phase_two_raw_with_protocol},
 };
@@ -147,6 +148,7 @@ pub(crate) fn run(
     if received.witnesses.redeemers.is_empty() {
         return Ok(Vec::new());
     }
+    forms::check(received, resolved, &view.plutus().map(|(_, language)| language).collect())?;
     let outputs: Vec<(Vec<u8>, Vec<u8>)> = received
         .body
         .inputs
@@ -189,18 +191,6 @@ pub fn apply_params(script: &[u8], params: &[PlutusData]) -> Result<Vec<u8>, App
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("parameters cannot be applied to these bytes, which must be a compiled script in a CBOR byte string: {0}")]
 pub struct ApplyParamsError(String);
-
-/// The scripts among these that are none: their bytes do not decode.
-pub(crate) fn malformed<'a>(scripts: impl Iterator<Item = &'a Script> + Send) -> Result<Vec<ScriptHash>, StackError> {
-    let plutus: Vec<&Script> = scripts.filter(|script| script.language().is_some()).collect();
-    if plutus.is_empty() {
-        return Ok(Vec::new());
-    }
-    with_large_stack(|| {
-        let decodes = |script: &&&Script| Program::<DeBruijn>::from_cbor(script.bytes(), &mut Vec::new()).is_ok();
-        plutus.iter().filter(|script| !decodes(script)).map(|script| script.hash()).collect()
-    })
-}
 
 /// Reads what one script used, and whether what it returned counts as a yes.
 fn used(redeemer: &[u8], result: &EvalResult, view: &ScriptView<'_>) -> Result<(Purpose, u32, ExUnits), EvaluateError> {

@@ -7,6 +7,7 @@
 pub mod address;
 mod byron;
 mod cbor;
+pub mod certificate;
 mod encode;
 pub mod evaluate;
 pub mod fees;
@@ -14,6 +15,7 @@ pub mod hash;
 mod integrity;
 pub mod native;
 pub mod parameters;
+mod plutus;
 pub mod received;
 pub mod rules;
 mod stack;
@@ -23,6 +25,7 @@ pub mod value;
 
 pub use address::{Address, Credential, RewardAccount};
 pub use cbor::CborError;
+pub use certificate::{DRep, Delegation, PoolParams};
 pub use encode::plutus_data_to_cbor;
 pub use integrity::{Language, script_data_hash};
 pub use parameters::ProtocolParameters;
@@ -30,6 +33,7 @@ pub use transaction::{
     Certificate, Datum, Purpose, Redeemer, Script, Transaction, TxBody, TxOut, VKeyWitness, Witnesses,
 };
 pub use units::{
-    ExUnits, KeyHash, Lovelace, NetworkMagic, OutPoint, ParseIdError, PosixMs, ScriptHash, Slot, SlotConfig, TxId,
+    Epoch, EpochConfig, ExUnits, KeyHash, Lovelace, NetworkMagic, OutPoint, ParseIdError, PoolId, PosixMs, ScriptHash,
+    Slot, SlotConfig, TxId,
 };
 pub use value::{AssetId, Value};

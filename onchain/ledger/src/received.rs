@@ -6,7 +6,9 @@
 //!
 //! [Conway CDDL]: https://github.com/IntersectMBO/cardano-ledger/blob/master/eras/conway/impl/cddl-files/conway.cddl
 
+mod auxiliary;
 mod body;
+mod certificate;
 mod output;
 mod witnesses;
 
@@ -15,9 +17,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     address::{Credential, RewardAccount},
     cbor::{CborError, Reader},
+    certificate::{Delegation, PoolParams},
     hash::blake2b_256,
     transaction::{Purpose, Script, TxOut, VKeyWitness},
-    units::{ExUnits, KeyHash, Lovelace, OutPoint, ScriptHash, Slot, TxId},
+    units::{Epoch, ExUnits, KeyHash, Lovelace, OutPoint, PoolId, ScriptHash, Slot, TxId},
     value::AssetId,
 };
 
@@ -34,8 +37,19 @@ pub struct ReceivedTx<'a> {
     pub witnesses: ReceivedWitnesses<'a>,
     /// Whether the sender says that its scripts pass.
     pub valid: bool,
-    /// The auxiliary data's bytes (metadata, scripts).
-    pub auxiliary: Option<&'a [u8]>,
+    /// The auxiliary data (metadata, scripts).
+    pub auxiliary: Option<ReceivedAuxiliary<'a>>,
+}
+
+/// Auxiliary data as received.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReceivedAuxiliary<'a> {
+    /// All of it, as CBOR.
+    pub bytes: &'a [u8],
+    /// Bytes of the longest string in its metadata.
+    pub longest_string: u64,
+    /// Its scripts.
+    pub scripts: Vec<Script>,
 }
 
 /// An output with the size of the bytes that it was read from.
@@ -87,7 +101,7 @@ pub struct ReceivedBody {
 }
 
 /// A certificate as received.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReceivedCertificate {
     /// Registers a stake credential: tag 0 without, tag 7 with the deposit.
     Register {
@@ -103,11 +117,60 @@ pub enum ReceivedCertificate {
         /// The refund, when the form states it.
         refund: Option<Lovelace>,
     },
-    /// Another certificate, by its tag in the CDDL.
+    /// Delegates an account's stake (tag 2), its vote (9), or both (10).
+    Delegate {
+        /// Whose account.
+        credential: Credential,
+        /// What, and to whom.
+        to: Delegation,
+    },
+    /// Registers a stake credential and delegates its stake (tag 11), its vote (12), or both (13).
+    RegisterAndDelegate {
+        /// Whose account.
+        credential: Credential,
+        /// What, and to whom.
+        to: Delegation,
+        /// The deposit.
+        deposit: Lovelace,
+    },
+    /// Registers a stake pool, or changes what it is registered with (tag 3).
+    RegisterPool(Box<PoolParams>),
+    /// Announces that a stake pool retires (tag 4).
+    RetirePool {
+        /// The pool.
+        pool: PoolId,
+        /// The epoch that begins without it.
+        epoch: Epoch,
+    },
+    /// A certificate of governance (tags 14 to 18), which the rules here do not cover.
     Other {
         /// The tag.
         tag: u64,
     },
+}
+
+impl ReceivedCertificate {
+    /// The credential that must allow the certificate; a pool's is its operator's cold key. Registering an account
+    /// without stating the deposit needs nobody's leave.
+    pub fn witness(&self) -> Option<Credential> {
+        match self {
+            Self::Register { credential, deposit: Some(_) }
+            | Self::Deregister { credential, .. }
+            | Self::Delegate { credential, .. }
+            | Self::RegisterAndDelegate { credential, .. } => Some(*credential),
+            Self::RegisterPool(params) => Some(Credential::Key(KeyHash(params.id.0))),
+            Self::RetirePool { pool, .. } => Some(Credential::Key(KeyHash(pool.0))),
+            Self::Register { deposit: None, .. } | Self::Other { .. } => None,
+        }
+    }
+
+    /// The credential whose account the certificate registers.
+    pub fn registers(&self) -> Option<Credential> {
+        match self {
+            Self::Register { credential, .. } | Self::RegisterAndDelegate { credential, .. } => Some(*credential),
+            _ => None,
+        }
+    }
 }
 
 /// A signature for an address of the Byron era.
@@ -147,6 +210,8 @@ pub struct ReceivedWitnesses<'a> {
     pub datums_field: &'a [u8],
     /// Redeemers by what they are for.
     pub redeemers: BTreeMap<(Purpose, u32), ReceivedRedeemer<'a>>,
+    /// Indices of redeemers for votes and proposals, which no transaction here can have.
+    pub governance_redeemers: Vec<u32>,
     /// The bytes of the redeemers' field, empty when there is none.
     pub redeemers_field: &'a [u8],
 }
@@ -163,10 +228,11 @@ impl<'a> ReceivedTx<'a> {
         let witnesses = witnesses::witnesses(&mut reader)?;
         let witnesses_size = reader.since(witnesses_start).len();
         let valid = reader.boolean()?;
-        let auxiliary = if reader.null() { None } else { Some(reader.any()?) };
+        let auxiliary = if reader.null() { None } else { Some(auxiliary::auxiliary(&mut reader)?) };
         reader.close(length, 4, "a transaction of four parts")?;
         reader.end()?;
-        let size = 1 + body_bytes.len() + witnesses_size + auxiliary.map_or(1, <[u8]>::len);
+        let size =
+            1 + body_bytes.len() + witnesses_size + auxiliary.as_ref().map_or(1, |auxiliary| auxiliary.bytes.len());
         Ok(Self { id: TxId(blake2b_256(body_bytes)), size, body, witnesses, valid, auxiliary })
     }
 

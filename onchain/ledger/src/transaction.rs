@@ -9,6 +9,7 @@ use pallas_primitives::PlutusData;
 
 use crate::{
     address::{Address, Credential, RewardAccount},
+    certificate::Delegation,
     units::{ExUnits, KeyHash, Lovelace, OutPoint, ScriptHash, Slot},
     value::{AssetId, Value},
 };
@@ -55,13 +56,42 @@ impl TxOut {
     }
 }
 
-/// The certificates that the protocol's transactions use.
+/// The certificates that the protocol's transactions and wallets use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Certificate {
     /// `stake_registration` (tag 0): registers a stake credential, needs no witness, takes the key deposit.
     RegisterStake(Credential),
     /// `stake_deregistration` (tag 1): returns the deposit, needs the credential's witness.
     DeregisterStake(Credential),
+    /// Delegates stake (tag 2), a vote (9) or both (10); needs the credential's witness.
+    Delegate {
+        /// Whose account.
+        credential: Credential,
+        /// What, and to whom.
+        to: Delegation,
+    },
+    /// Registers a stake credential and delegates its stake (tag 11), its vote (12) or both (13) at once; takes the key
+    /// deposit, needs the credential's witness.
+    RegisterAndDelegate {
+        /// Whose account.
+        credential: Credential,
+        /// What, and to whom.
+        to: Delegation,
+        /// The key deposit in force.
+        deposit: Lovelace,
+    },
+}
+
+impl Certificate {
+    /// The credential that must allow the certificate; `None` when nobody need.
+    pub fn witness(&self) -> Option<Credential> {
+        match self {
+            Self::RegisterStake(_) => None,
+            Self::DeregisterStake(credential)
+            | Self::Delegate { credential, .. }
+            | Self::RegisterAndDelegate { credential, .. } => Some(*credential),
+        }
+    }
 }
 
 /// Which part of a transaction a redeemer belongs to (`redeemer_tag` in the CDDL; the values are its numbers).

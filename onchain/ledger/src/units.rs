@@ -59,6 +59,38 @@ impl ExUnits {
     }
 }
 
+/// The number of an epoch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Epoch(pub u64);
+
+/// The epochs of a network in slots (a single era with a fixed epoch length).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EpochConfig {
+    /// The first slot of `zero_epoch`.
+    pub zero_slot: Slot,
+    /// The epoch that begins at `zero_slot`.
+    pub zero_epoch: Epoch,
+    /// Slots in an epoch.
+    pub length: u64,
+}
+
+impl EpochConfig {
+    /// Mainnet's length, counted from slot 0.
+    pub const FROM_ZERO: Self = Self { zero_slot: Slot(0), zero_epoch: Epoch(0), length: 432_000 };
+
+    /// The epoch that a slot falls into.
+    pub fn at(&self, slot: Slot) -> Epoch {
+        Epoch(self.zero_epoch.0.saturating_add(slot.0.saturating_sub(self.zero_slot.0) / self.length.max(1)))
+    }
+
+    /// The first slot of an epoch.
+    pub fn begin(&self, epoch: Epoch) -> Slot {
+        let epochs = epoch.0.saturating_sub(self.zero_epoch.0);
+        Slot(self.zero_slot.0.saturating_add(epochs.saturating_mul(self.length)))
+    }
+}
+
 /// The slots of a network in POSIX time (a single era with a fixed slot length).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SlotConfig {
@@ -169,6 +201,10 @@ hash_type!(
 hash_type!(
     /// The hash of a verification key: blake2b-224.
     KeyHash, 28, "key hash (56 hex digits)"
+);
+hash_type!(
+    /// A stake pool, by the hash of its operator's cold key.
+    PoolId, 28, "pool id (56 hex digits)"
 );
 
 /// A transaction output by the transaction that made it and its index there.

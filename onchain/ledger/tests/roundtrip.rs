@@ -4,9 +4,9 @@
 mod support;
 
 use nunet_ledger::{
-    Address, AssetId, Certificate, Credential, Datum, ExUnits, KeyHash, Lovelace, OutPoint, Purpose, Redeemer,
-    RewardAccount, Script, ScriptHash, Slot, Transaction, TxBody, TxId, TxOut, VKeyWitness, Value, Witnesses,
-    plutus_data_to_cbor,
+    Address, AssetId, Certificate, Credential, DRep, Datum, Delegation, ExUnits, KeyHash, Lovelace, OutPoint, PoolId,
+    Purpose, Redeemer, RewardAccount, Script, ScriptHash, Slot, Transaction, TxBody, TxId, TxOut, VKeyWitness, Value,
+    Witnesses, plutus_data_to_cbor,
     received::{ReceivedCertificate, ReceivedTx},
 };
 use pallas_primitives::PlutusData;
@@ -75,11 +75,32 @@ fn outpoint() -> impl Strategy<Value = OutPoint> {
     (any::<[u8; 32]>(), any::<u16>()).prop_map(|(tx, index)| OutPoint { tx: TxId(tx), index })
 }
 
+fn delegation() -> impl Strategy<Value = Delegation> {
+    let pool = || hash28().prop_map(PoolId);
+    let drep = || {
+        prop_oneof![
+            hash28().prop_map(|hash| DRep::Key(KeyHash(hash))),
+            hash28().prop_map(|hash| DRep::Script(ScriptHash(hash))),
+            Just(DRep::Abstain),
+            Just(DRep::NoConfidence),
+        ]
+    };
+    prop_oneof![
+        pool().prop_map(Delegation::Stake),
+        drep().prop_map(Delegation::Vote),
+        (pool(), drep()).prop_map(|(pool, drep)| Delegation::StakeAndVote(pool, drep)),
+    ]
+}
+
 fn body() -> impl Strategy<Value = TxBody> {
     let account = (0_u8..2, credential()).prop_map(|(network_id, credential)| RewardAccount { network_id, credential });
     let certificate = prop_oneof![
         credential().prop_map(Certificate::RegisterStake),
         credential().prop_map(Certificate::DeregisterStake),
+        (credential(), delegation()).prop_map(|(credential, to)| Certificate::Delegate { credential, to }),
+        (credential(), delegation(), any::<u64>()).prop_map(|(credential, to, deposit)| {
+            Certificate::RegisterAndDelegate { credential, to, deposit: Lovelace(deposit) }
+        }),
     ];
     let quantity = any::<i64>().prop_filter("a mint of zero", |quantity| *quantity != 0);
     let first = (
@@ -169,6 +190,12 @@ proptest! {
         let certificates = tx.body.certificates.iter().map(|certificate| match certificate {
             Certificate::RegisterStake(who) => ReceivedCertificate::Register { credential: *who, deposit: None },
             Certificate::DeregisterStake(who) => ReceivedCertificate::Deregister { credential: *who, refund: None },
+            Certificate::Delegate { credential, to } => {
+                ReceivedCertificate::Delegate { credential: *credential, to: *to }
+            }
+            Certificate::RegisterAndDelegate { credential, to, deposit } => {
+                ReceivedCertificate::RegisterAndDelegate { credential: *credential, to: *to, deposit: *deposit }
+            }
         });
         prop_assert_eq!(&read.body.certificates, &certificates.collect::<Vec<_>>());
         prop_assert_eq!(&read.body.withdrawals, &tx.body.withdrawals);

@@ -4,9 +4,7 @@
 mod support;
 
 use nunet_ledger::{
-    Address, Certificate, Credential, ExUnits, Lovelace, RewardAccount, Slot, TxOut,
-    hash::blake2b_256,
-    rules::{Account, DRep, LedgerError},
+    Address, Credential, ExUnits, Lovelace, RewardAccount, Slot, TxOut, hash::blake2b_256, rules::LedgerError,
 };
 use pallas_addresses::byron::{AddrAttrProperty, AddrAttrs, AddrType, AddressPayload, ByronAddress, SpendingData};
 use pallas_codec::minicbor;
@@ -66,6 +64,17 @@ fn what_is_consumed_cannot_be_read() {
     draft.check().unwrap();
     draft.tx.body.reference_inputs.insert(outpoint(1));
     draft.refused("BabbageNonDisjointRefInputs");
+}
+
+#[test]
+fn before_and_after_two_protocol_versions_what_is_consumed_can_be_read() {
+    for (major, fits) in [(8, true), (9, false), (10, false), (11, true)] {
+        let mut on = state();
+        on.params.protocol_version.major = major;
+        let mut draft = Draft::payment();
+        draft.tx.body.reference_inputs.insert(outpoint(1));
+        assert_eq!(draft.check_on(&on).is_ok(), fits, "{major}");
+    }
 }
 
 #[test]
@@ -426,95 +435,67 @@ fn auxiliary_data_and_its_hash_go_together() {
     metadata(&good, None).refused("MissingTxBodyMetadataHash");
     metadata(&good, Some([0; 32])).refused("ConflictingMetadataHash");
     metadata(&[0xf6], Some([0; 32])).refused("MissingTxMetadata");
+    let hashed = |bytes: &[u8]| metadata(bytes, Some(blake2b_256(bytes)));
     let long = [&[0xa1, 0x01, 0x58, 65][..], &[0; 65]].concat();
-    metadata(&long, Some(blake2b_256(&long))).refused("InvalidMetadata");
+    hashed(&long).refused("InvalidMetadata");
+    // What counts of a string in chunks is their sum, without the bytes between.
+    let chunks = |last: u8| {
+        [&[0xa1, 0x01, 0x5f, 0x58, 62][..], &[0; 62], &[0x40 + last], &vec![0; last.into()], &[0xff]].concat()
+    };
+    hashed(&chunks(2)).check().unwrap();
+    hashed(&chunks(3)).refused("InvalidMetadata");
 }
 
 #[test]
-fn registration_takes_a_deposit_and_no_witness() {
-    let credential = Credential::Script(no().hash());
-    let mut draft = Draft::payment();
-    draft.tx.body.certificates.push(Certificate::RegisterStake(credential));
-    draft.refused("ValueNotConservedUTxO");
-    draft.pay(-2 * ADA as i64);
-    let effects = draft.check().unwrap();
-    let expected = Account { deposit: Lovelace(2 * ADA), ..Account::default() };
-    assert_eq!(effects.accounts, [(credential, Some(expected))]);
-    let mut after = state();
-    let undo = after.apply(effects);
-    after.utxo.insert(outpoint(1), TxOut::new(address(1), ada(100)));
-    refused(draft.check_on(&after), "StakeKeyRegisteredDELEG");
-    after.revert(undo);
-    assert!(!after.accounts.contains_key(&credential));
-}
-
-#[test]
-fn deregistration_gives_the_deposit_back() {
-    let mut on = state();
-    let credential = key_account(5).credential;
-    let mut draft = Draft::payment();
-    draft.tx.body.certificates.push(Certificate::DeregisterStake(credential));
-    draft.pay(2 * ADA as i64);
-    draft.signers.push(5);
-    refused(draft.check_on(&on), "StakeKeyNotRegisteredDELEG");
-    on.accounts.insert(credential, Account { deposit: Lovelace(2 * ADA), rewards: Lovelace(1), drep: None });
-    refused(draft.check_on(&on), "StakeKeyHasNonZeroAccountBalanceDELEG");
-    on.accounts.insert(credential, Account { deposit: Lovelace(2 * ADA), rewards: Lovelace(0), drep: None });
-    let effects = draft.check_on(&on).unwrap();
-    assert_eq!(effects.accounts, [(credential, None)]);
-    draft.signers.pop();
-    refused(draft.check_on(&on), "MissingVKeyWitnessesUTXOW");
-}
-
-#[test]
-fn the_certificates_that_state_a_deposit_are_held_to_it() {
-    let certificate = |tag: u8, deposit: u32| {
-        let credential = [&[0x82, 0x00, 0x58, 0x1c], &key_hash(5).0[..]].concat();
+fn auxiliary_data_has_three_forms() {
+    let with = |text: &str| {
+        let bytes = hex::decode(text).unwrap();
         let mut draft = Draft::payment();
-        draft.signers.push(5);
-        draft.extra_fields.push([&[0x04, 0x81, 0x83, tag][..], &credential, &[0x1a], &deposit.to_be_bytes()].concat());
+        draft.extra_fields.push([&[0x07, 0x58, 0x20], &blake2b_256(&bytes)[..]].concat());
+        draft.auxiliary = Some(bytes);
         draft
     };
-    let mut draft = certificate(7, 2_000_000);
-    draft.pay(-2 * ADA as i64);
-    draft.check().unwrap();
-    draft.signers.pop();
-    draft.refused("MissingVKeyWitnessesUTXOW");
-    certificate(7, 2_000_001).refused("IncorrectDepositDELEG");
-
-    let mut on = state();
-    on.accounts.insert(key_account(5).credential, Account { deposit: Lovelace(3 * ADA), ..Account::default() });
-    let mut draft = certificate(8, 3_000_000);
-    draft.pay(3 * ADA as i64);
-    draft.check_on(&on).unwrap();
-    refused(certificate(8, 2_000_000).check_on(&on), "IncorrectDepositDELEG");
+    // A map, a list of metadata and native scripts, and a map of both and of Plutus scripts under a tag.
+    for good in ["a0", "a201010282816161a1204100", "82a081820400", "d90103a0", "d90103a200a101010181820400"] {
+        with(good).check().unwrap();
+    }
+    for bad in ["80", "a101f6", "a1010100", "a2010101ff", "a201010102", "82a08100", "d90103a105a0", "d90103a200a000a0"]
+    {
+        with(bad).refused("DecodingFailure");
+    }
+    // A Plutus script that is none.
+    with("d90103a102814100").refused("InvalidMetadata");
 }
 
 #[test]
-fn withdrawals_take_everything_from_a_registered_account() {
-    let mut on = state();
-    let credential = key_account(5).credential;
-    let drep = Some(DRep::Abstain);
-    let mut draft = Draft::payment();
-    draft.signers.push(5);
-    draft.tx.body.withdrawals.insert(key_account(5), Lovelace(ADA));
-    draft.pay(ADA as i64);
-    refused(draft.check_on(&on), "WithdrawalsNotInRewardsCERTS");
-    on.accounts.insert(credential, Account { rewards: Lovelace(ADA + 1), drep, ..Account::default() });
-    refused(draft.check_on(&on), "WithdrawalsNotInRewardsCERTS");
-    on.accounts.insert(credential, Account { rewards: Lovelace(ADA), drep: None, ..Account::default() });
-    refused(draft.check_on(&on), "ConwayWdrlNotDelegatedToDRep");
-    on.accounts.insert(credential, Account { rewards: Lovelace(ADA), drep, ..Account::default() });
-    let effects = draft.check_on(&on).unwrap();
-    assert_eq!(effects.accounts, [(credential, Some(Account { drep, ..Account::default() }))]);
-    draft.signers.pop();
-    refused(draft.check_on(&on), "MissingVKeyWitnessesUTXOW");
+fn pointer_addresses_have_numbers_of_their_width() {
+    // The bytes are put into a good transaction's output, since such an address cannot be made otherwise.
+    let paying = |pointer: &[u8]| {
+        let address = [&[0x40][..], &key_hash(3).0, pointer].concat();
+        let mut draft = Draft::payment();
+        draft.tx.body.outputs.clear();
+        let output =
+            [&[0x82, 0x58, u8::try_from(address.len()).unwrap()], &address[..], &[0x1a, 0x05, 0xd7, 0x5c, 0x80]];
+        let mut bytes = draft.tx.body.to_cbor();
+        let at = bytes.windows(3).position(|window| window == [0x01, 0x80, 0x02]).unwrap();
+        bytes.splice(at + 1..=at + 1, [&[0x81], &output.concat()[..]].concat());
+        let (public, signature) = (key(1).public_key(), key(1).sign(blake2b_256(&bytes)));
+        let witnesses = [&[0xa1, 0x00, 0x81, 0x82, 0x58, 32][..], public.as_ref(), &[0x58, 64], signature.as_ref()];
+        state().validate(&[&[0x84], &bytes[..], &witnesses.concat(), &[0xf5, 0xf6]].concat(), NOW)
+    };
+    let (short, longest) = ([1, 2, 3], [0x8f, 0xff, 0xff, 0xff, 0x7f, 0x83, 0xff, 0x7f, 0x83, 0xff, 0x7f]);
+    paying(&short).unwrap();
+    paying(&longest).unwrap();
+    // One more than 32 bits, one more than 16 bits, and a number too many.
+    for bad in [&[0x90, 0x80, 0x80, 0x80, 0, 0, 0][..], &[0, 0x84, 0x80, 0, 0], &[1, 2, 3, 4]] {
+        refused(paying(bad), "DecodingFailure");
+    }
 }
 
 #[test]
 fn what_is_not_covered_is_refused_by_name() {
-    let pool = [&[0x04, 0x81, 0x83, 0x02, 0x82, 0x00, 0x58, 0x1c][..], &[0; 28], &[0x58, 0x1c], &[0; 28]].concat();
-    for field in [pool, vec![0x13, 0xa0], vec![0x14, 0x80], vec![0x15, 0x00], vec![0x16, 0x01]] {
+    let drep = [&[0x04, 0x81, 0x84, 0x10, 0x82, 0x00, 0x58, 0x1c][..], &[0; 28], &[0x00, 0xf6]].concat();
+    for field in [drep, vec![0x13, 0xa0], vec![0x14, 0x80], vec![0x15, 0x00], vec![0x16, 0x01]] {
         let mut draft = Draft::payment();
         draft.extra_fields.push(field);
         draft.refused("Unsupported");
@@ -530,6 +511,11 @@ fn reference_scripts_are_limited_in_size() {
     draft.check_on(&on).unwrap();
     on.params.max_ref_scripts_size -= 1;
     refused(draft.check_on(&on), "ConwayTxRefScriptsSizeTooBig");
+    // One that announces its scripts to fail is not held to it.
+    let mut draft = Draft::spending(4, no());
+    draft.valid = false;
+    draft.tx.body.reference_inputs.insert(outpoint(7));
+    draft.check_on(&on).unwrap();
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Context;
 use nunet_ledger::{
-    Credential, Datum, OutPoint, Purpose, ScriptHash, Slot, SlotConfig, TxOut,
+    Credential, DRep, Datum, Delegation, OutPoint, PoolId, Purpose, ScriptHash, Slot, SlotConfig, TxOut,
     received::{ReceivedCertificate, ReceivedTx},
 };
 
@@ -169,10 +169,35 @@ fn certificate(certificate: &ReceivedCertificate) -> anyhow::Result<Data> {
     let (number, credential, deposit) = match certificate {
         ReceivedCertificate::Register { credential, deposit } => (0, credential, deposit),
         ReceivedCertificate::Deregister { credential, refund } => (1, credential, refund),
+        ReceivedCertificate::Delegate { credential, to } => {
+            return Ok(Data::Constr(2, vec![Data::credential(*credential), delegatee(*to)]));
+        }
+        ReceivedCertificate::RegisterAndDelegate { credential, to, deposit } => {
+            let fields = vec![Data::credential(*credential), delegatee(*to), Data::Int(deposit.0.into())];
+            return Ok(Data::Constr(3, fields));
+        }
+        ReceivedCertificate::RegisterPool(_) | ReceivedCertificate::RetirePool { .. } => {
+            anyhow::bail!("certificates of pools are not shown here")
+        }
         ReceivedCertificate::Other { tag } => anyhow::bail!("a certificate of kind {tag} is not shown here"),
     };
     let deposit = deposit.map(|amount| Data::Int(amount.0.into()));
     Ok(Data::Constr(number, vec![Data::credential(*credential), Data::maybe(deposit)]))
+}
+
+/// `Delegatee`
+fn delegatee(to: Delegation) -> Data {
+    let pool = |pool: PoolId| Data::Bytes(pool.0.to_vec());
+    let representative = |drep: DRep| match (drep, drep.credential()) {
+        (_, Some(credential)) => Data::Constr(0, vec![Data::credential(credential)]),
+        (DRep::NoConfidence, None) => Data::Constr(2, Vec::new()),
+        (_, None) => Data::Constr(1, Vec::new()),
+    };
+    match to {
+        Delegation::Stake(stake) => Data::Constr(0, vec![pool(stake)]),
+        Delegation::Vote(drep) => Data::Constr(1, vec![representative(drep)]),
+        Delegation::StakeAndVote(stake, drep) => Data::Constr(2, vec![pool(stake), representative(drep)]),
+    }
 }
 
 /// `POSIXTimeRange`: the first slot's begin is in it, that of the first slot after it is not.

@@ -17,6 +17,7 @@ use crate::{
     deployment::{
         DeploymentFile, Survey, committee_with, deploy, empty_wallet, found_committee, founding, lovelace_of,
     },
+    wallet::{secrets::PassphraseArgs, store},
 };
 
 /// What to deploy, and who pays.
@@ -56,21 +57,30 @@ pub struct DeployArgs {
 
 /// Whose wallet pays.
 #[derive(Debug, Args)]
-#[group(required = true, multiple = false, args = ["mnemonic_file", "devnet_account"])]
+#[group(required = true, multiple = false, args = ["mnemonic_file", "devnet_account", "wallet"])]
 pub struct PayerArgs {
     /// A file with the recovery phrase of the wallet that pays.
     #[arg(long, value_name = "FILE")]
     pub mnemonic_file: Option<PathBuf>,
+    /// A stored wallet (see `nunet wallet`).
+    #[arg(long, value_name = "NAME")]
+    pub wallet: Option<String>,
+    /// Where the passphrase of the stored wallet comes from.
+    #[command(flatten)]
+    pub passphrase: PassphraseArgs,
     /// One of the devnet's well-known accounts.
     #[arg(long, value_enum)]
     pub devnet_account: Option<Role>,
     /// The account of the recovery phrase (CIP-1852).
-    #[arg(long, default_value_t = 0, conflicts_with = "devnet_account")]
+    #[arg(long, default_value_t = 0, conflicts_with_all = ["devnet_account", "wallet"])]
     pub account: u32,
 }
 
 impl PayerArgs {
     fn wallet(&self, magic: NetworkMagic) -> anyhow::Result<Wallet> {
+        if let Some(name) = &self.wallet {
+            return store::unlock(name, magic, &self.passphrase);
+        }
         match (&self.mnemonic_file, self.devnet_account) {
             (Some(path), _) => {
                 let words = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
@@ -86,7 +96,7 @@ impl PayerArgs {
                 );
                 Accounts::wallet_of(role)
             }
-            (None, None) => bail!("who pays? add --mnemonic-file FILE or --devnet-account operator"),
+            (None, None) => bail!("who pays? add --wallet NAME, --mnemonic-file FILE or --devnet-account operator"),
         }
     }
 }

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use nunet_contracts::TxPlan;
 use nunet_ledger::{
-    Certificate, Credential, ExUnits, KeyHash, Language, OutPoint, Purpose, Redeemer, RewardAccount, Script,
-    ScriptHash, TxBody, TxOut,
+    Credential, ExUnits, KeyHash, Language, OutPoint, Purpose, Redeemer, RewardAccount, Script, ScriptHash, TxBody,
+    TxOut,
 };
 use pallas_primitives::PlutusData;
 
@@ -144,11 +144,8 @@ fn needs(plan: &TxPlan) -> Vec<(Subject, Option<ScriptHash>, Option<&PlutusData>
 pub(super) fn plan_signers(plan: &TxPlan) -> BTreeSet<KeyHash> {
     let spends = plan.spends.iter().filter_map(|spend| signer_of(&spend.output));
     let withdrawals = plan.withdrawals.iter().filter_map(|withdrawal| key_of(withdrawal.account.credential));
-    let certificates = plan.certificates.iter().filter_map(|certificate| match certificate {
-        // Tag 0 needs no witness, so that anybody can register a script's account.
-        Certificate::RegisterStake(_) => None,
-        Certificate::DeregisterStake(credential) => key_of(*credential),
-    });
+    // Plain registration needs no witness, so that anybody can register a script's account.
+    let certificates = plan.certificates.iter().filter_map(|certificate| certificate.witness().and_then(key_of));
     plan.required_signers.iter().copied().chain(spends).chain(withdrawals).chain(certificates).collect()
 }
 

@@ -31,6 +31,8 @@ impl Sheet {
         for certificate in &plan.certificates {
             sheet.lovelace += match certificate {
                 Certificate::RegisterStake(_) => -i128::from(params.key_deposit.0),
+                Certificate::RegisterAndDelegate { deposit, .. } => -i128::from(deposit.0),
+                Certificate::Delegate { .. } => 0,
                 Certificate::DeregisterStake(_) => i128::from(params.key_deposit.0),
             };
         }

@@ -49,6 +49,12 @@ fn certificate(certificate: &ReceivedCertificate) -> Result<Certificate, String>
     match certificate {
         ReceivedCertificate::Register { credential, deposit: None } => Ok(Certificate::RegisterStake(*credential)),
         ReceivedCertificate::Deregister { credential, refund: None } => Ok(Certificate::DeregisterStake(*credential)),
+        ReceivedCertificate::Delegate { credential, to } => {
+            Ok(Certificate::Delegate { credential: *credential, to: *to })
+        }
+        ReceivedCertificate::RegisterAndDelegate { credential, to, deposit } => {
+            Ok(Certificate::RegisterAndDelegate { credential: *credential, to: *to, deposit: *deposit })
+        }
         _ => Err("it holds a certificate that this program does not write".into()),
     }
 }

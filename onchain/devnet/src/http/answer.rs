@@ -1,15 +1,20 @@
 //! What every handler answers with: JSON, or an error in Blockfrost's form.
 
+use std::collections::BTreeMap;
+
 use axum::{
     Json,
     http::StatusCode,
     response::{IntoResponse, Response},
 };
 use bech32::{Bech32, Hrp};
-use nunet_ledger::{Datum, TxOut, Value, hash::blake2b_256};
+use nunet_ledger::{AssetId, Datum, TxOut, Value, hash::blake2b_256};
 use serde_json::json;
 
-use crate::devnet::DevnetError;
+use crate::{
+    devnet::DevnetError,
+    history::{History, TxRecord},
+};
 
 /// A handler's answer.
 pub(super) type Answer = Result<Json<serde_json::Value>, ApiError>;
@@ -88,6 +93,41 @@ pub(super) fn output_fields(output: &TxOut) -> serde_json::Map<String, serde_jso
 /// The sum of many values. Supplies fit 64 bits by the ledger's rules, so the sum of unspent outputs does too.
 pub(super) fn total<'a>(values: impl IntoIterator<Item = &'a Value>) -> Value {
     values.into_iter().fold(Value::default(), |sum, value| sum.checked_add(value).unwrap_or(sum))
+}
+
+/// What flowed through an address over time: sums that may exceed 64 bits.
+#[derive(Debug, Default)]
+pub(super) struct Flow {
+    lovelace: u128,
+    assets: BTreeMap<AssetId, u128>,
+}
+
+impl Flow {
+    pub(super) fn add(&mut self, value: &Value) {
+        self.lovelace += u128::from(value.lovelace().0);
+        for (asset, quantity) in value.assets() {
+            *self.assets.entry(asset.clone()).or_default() += u128::from(quantity);
+        }
+    }
+
+    /// As Blockfrost's list of units.
+    pub(super) fn amount(&self) -> serde_json::Value {
+        let lovelace = json!({ "unit": "lovelace", "quantity": self.lovelace.to_string() });
+        let assets = self.assets.iter();
+        let assets = assets.map(|(asset, sum)| json!({ "unit": asset.to_string(), "quantity": sum.to_string() }));
+        std::iter::once(lovelace).chain(assets).collect()
+    }
+}
+
+/// A transaction as a row of a list: where it is.
+pub(super) fn place(history: &History, record: &TxRecord) -> serde_json::Value {
+    let time = history.block(record.height).map(|block| block.tip.time.0 / 1_000);
+    json!({
+        "tx_hash": record.applied.id,
+        "tx_index": record.index,
+        "block_height": record.height,
+        "block_time": time,
+    })
 }
 
 /// Bytes as bech32 text. The prefixes here are constants of lower-case letters and the bytes are few, so that nothing

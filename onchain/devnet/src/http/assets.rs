@@ -6,15 +6,22 @@ use axum::{
     Json,
     extract::{Path, State},
 };
-use nunet_ledger::{Address, AssetId, ScriptHash};
+use nunet_ledger::{Address, AssetId, ParseIdError, ScriptHash};
 use pallas_crypto::hash::Hasher;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
-    answer::{Answer, ApiError, bech32_text},
+    answer::{Answer, ApiError, bech32_text, place},
+    metadatum::metadatum_to_json,
     page::Page,
 };
-use crate::devnet::Node;
+use crate::{
+    devnet::Node,
+    history::{History, TxRecord, lookups::Subject},
+};
+
+/// The label of metadata about tokens.
+const NFT_LABEL: u64 = 721;
 
 /// The longest asset name, in bytes.
 const MAX_NAME: usize = 32;
@@ -23,6 +30,7 @@ pub(super) async fn asset(State(node): State<Arc<Node>>, Path(text): Path<String
     let asset = parse_asset(&text)?;
     let history = node.history();
     let record = history.asset(&asset).ok_or_else(ApiError::not_found)?;
+    let described = onchain_metadata(&history, &asset);
     Ok(Json(json!({
         "asset": asset.to_string(),
         "policy_id": asset.policy,
@@ -31,8 +39,8 @@ pub(super) async fn asset(State(node): State<Arc<Node>>, Path(text): Path<String
         "quantity": record.quantity.to_string(),
         "initial_mint_tx_hash": record.first,
         "mint_or_burn_count": record.changes,
-        "onchain_metadata": null,
-        "onchain_metadata_standard": null,
+        "onchain_metadata": described.as_ref().map(|(metadata, _)| metadata),
+        "onchain_metadata_standard": described.as_ref().map(|(_, standard)| standard),
         "onchain_metadata_extra": null,
         "metadata": null,
     })))
@@ -53,6 +61,88 @@ pub(super) async fn addresses(State(node): State<Arc<Node>>, Path(text): Path<St
     }
     let rows = page.of(holders.into_iter()).into_iter();
     Ok(Json(rows.map(|(address, held)| json!({ "address": address, "quantity": held.to_string() })).collect()))
+}
+
+/// Every asset that was ever minted, in the order of first mints.
+pub(super) async fn assets(State(node): State<Arc<Node>>, page: Page) -> Answer {
+    let history = node.history();
+    Ok(Json(page.of(history.lookups().assets()).into_iter().map(|asset| supply(&history, asset)).collect()))
+}
+
+/// The assets of a policy, in the order of first mints.
+pub(super) async fn of_policy(State(node): State<Arc<Node>>, Path(text): Path<String>, page: Page) -> Answer {
+    let policy: ScriptHash = text.parse().map_err(|error: ParseIdError| ApiError::bad_request(error.to_string()))?;
+    let history = node.history();
+    let all: Vec<_> = history.lookups().assets().filter(|asset| asset.policy == policy).collect();
+    if all.is_empty() {
+        return Err(ApiError::not_found());
+    }
+    Ok(Json(page.of(all.into_iter()).into_iter().map(|asset| supply(&history, asset)).collect()))
+}
+
+/// Every mint and burn of an asset.
+pub(super) async fn history(State(node): State<Arc<Node>>, Path(text): Path<String>, page: Page) -> Answer {
+    let asset = parse_asset(&text)?;
+    let history = node.history();
+    let rows = page.of(touching(&history, &Subject::Mints(asset.clone()))?).into_iter().map(|record| {
+        let funded = record.applied.genesis.as_ref().map_or(0, |value| i128::from(value.quantity(&asset)));
+        let minted = record.applied.details.mint.get(&asset).map_or(funded, |quantity| i128::from(*quantity));
+        json!({
+            "tx_hash": record.applied.id,
+            "amount": minted.unsigned_abs().to_string(),
+            "action": if minted < 0 { "burned" } else { "minted" },
+        })
+    });
+    Ok(Json(rows.collect()))
+}
+
+/// The transactions that move an asset.
+pub(super) async fn transactions(State(node): State<Arc<Node>>, Path(text): Path<String>, page: Page) -> Answer {
+    let subject = Subject::Moves(parse_asset(&text)?);
+    let history = node.history();
+    Ok(Json(page.of(touching(&history, &subject)?).into_iter().map(|record| place(&history, record)).collect()))
+}
+
+/// Their ids alone, as older clients ask for them.
+pub(super) async fn transaction_ids(State(node): State<Arc<Node>>, Path(text): Path<String>, page: Page) -> Answer {
+    let subject = Subject::Moves(parse_asset(&text)?);
+    let history = node.history();
+    Ok(Json(page.of(touching(&history, &subject)?).into_iter().map(|record| json!(record.applied.id)).collect()))
+}
+
+fn supply(history: &History, asset: &AssetId) -> Value {
+    let quantity = history.asset(asset).map_or(0, |record| record.quantity);
+    json!({ "asset": asset.to_string(), "quantity": quantity.to_string() })
+}
+
+/// The transactions that an asset's subject is about, oldest first; not found when there never was one.
+fn touching<'a>(
+    history: &'a History,
+    subject: &Subject,
+) -> Result<impl DoubleEndedIterator<Item = &'a TxRecord>, ApiError> {
+    let positions = history.lookups().positions(subject);
+    if positions.is_empty() {
+        return Err(ApiError::not_found());
+    }
+    Ok(positions.iter().filter_map(|position| history.transactions().get(*position)))
+}
+
+/// What the latest mint's metadata says of an asset under label 721 ([CIP-25](https://cips.cardano.org/cip/CIP-25)),
+/// with the version that it says it in.
+pub(super) fn onchain_metadata(history: &History, asset: &AssetId) -> Option<(Value, &'static str)> {
+    let positions = history.lookups().positions(&Subject::Mints(asset.clone())).iter().rev();
+    let mut records = positions.filter_map(|position| history.transactions().get(*position));
+    let record = records.find(|record| record.applied.details.mint.get(asset).is_some_and(|minted| *minted > 0))?;
+    let metadata = metadatum_to_json(record.applied.details.metadata.get(&NFT_LABEL)?)?;
+    let (policy, name) = (asset.policy.to_string(), hex::encode(&asset.name));
+    let text = std::str::from_utf8(&asset.name).ok();
+    let first = text.and_then(|text| metadata.get(&policy)?.get(text));
+    let second = || metadata.get(format!("0x{policy}"))?.get(format!("0x{name}"));
+    match first {
+        Some(found) => Some((found.clone(), "CIP25v1")),
+        None => second().map(|found| (found.clone(), "CIP25v2")),
+    }
+    .filter(|(found, _)| found.is_object())
 }
 
 /// Policy id and asset name in hex, one after the other.

@@ -1,11 +1,12 @@
 //! Blocks by hash, height or slot.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
     Json,
     extract::{Path, State},
 };
+use nunet_ledger::{Address, TxId};
 use serde_json::{Value, json};
 
 use super::{
@@ -14,7 +15,7 @@ use super::{
 };
 use crate::{
     devnet::Node,
-    history::{EPOCH_LENGTH, History, epoch_of},
+    history::{EPOCH_LENGTH, History, TxRecord, epoch_of},
 };
 
 pub(super) async fn block(State(node): State<Arc<Node>>, Path(block): Path<String>) -> Answer {
@@ -53,12 +54,54 @@ pub(super) async fn previous(State(node): State<Arc<Node>>, Path(block): Path<St
     Ok(Json(heights.into_iter().filter_map(|height| render(&history, height)).collect()))
 }
 
+pub(super) async fn by_epoch_slot(state: State<Arc<Node>>, Path((epoch, slot)): Path<(String, String)>) -> Answer {
+    let epoch: u64 = epoch.parse().map_err(|_| ApiError::bad_request("epoch_number must be an integer"))?;
+    let slot: u64 = slot.parse().map_err(|_| ApiError::bad_request("slot_number must be an integer"))?;
+    if slot >= EPOCH_LENGTH {
+        return Err(ApiError::not_found());
+    }
+    let slot = epoch.saturating_mul(EPOCH_LENGTH).saturating_add(slot);
+    by_slot(state, Path(slot.to_string())).await
+}
+
 /// The ids of a block's transactions.
 pub(super) async fn transactions(State(node): State<Arc<Node>>, Path(block): Path<String>, page: Page) -> Answer {
     let history = node.history();
-    let block = history.block(find(&history, &block)?).ok_or_else(ApiError::not_found)?;
-    let records = history.transactions().get(block.transactions.clone()).unwrap_or_default();
+    let records = held(&history, &block)?;
     Ok(Json(page.of(records.iter()).into_iter().map(|record| json!(record.applied.id)).collect()))
+}
+
+/// A block's transactions with their bytes.
+pub(super) async fn transactions_cbor(State(node): State<Arc<Node>>, Path(block): Path<String>, page: Page) -> Answer {
+    let history = node.history();
+    let rows = page.of(held(&history, &block)?.iter()).into_iter();
+    let row = |record: &TxRecord| json!({ "tx_hash": record.applied.id, "cbor": hex::encode(&record.applied.cbor) });
+    Ok(Json(rows.map(row).collect()))
+}
+
+/// The addresses that a block's transactions touch, each with those transactions.
+pub(super) async fn addresses(State(node): State<Arc<Node>>, Path(block): Path<String>, page: Page) -> Answer {
+    let history = node.history();
+    let mut touched: BTreeMap<&Address, Vec<TxId>> = BTreeMap::new();
+    for record in held(&history, &block)? {
+        for (_, output) in record.applied.consumed.iter().chain(&record.applied.produced) {
+            let ids = touched.entry(&output.address).or_default();
+            if ids.last() != Some(&record.applied.id) {
+                ids.push(record.applied.id);
+            }
+        }
+    }
+    let rows = page.of(touched.into_iter()).into_iter().map(|(address, ids)| {
+        let ids: Value = ids.into_iter().map(|id| json!({ "tx_hash": id })).collect();
+        json!({ "address": address, "transactions": ids })
+    });
+    Ok(Json(rows.collect()))
+}
+
+/// The transactions of the block that a path names.
+fn held<'a>(history: &'a History, block: &str) -> Result<&'a [TxRecord], ApiError> {
+    let block = history.block(find(history, block)?).ok_or_else(ApiError::not_found)?;
+    Ok(history.transactions().get(block.transactions.clone()).unwrap_or_default())
 }
 
 /// The height of the block that a path names: `latest`, a height, or a hash.

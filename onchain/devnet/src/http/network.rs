@@ -1,23 +1,22 @@
-//! What the network is: version, health, genesis, epochs and protocol parameters.
+//! What the network is: version, health, genesis, supply and eras.
 
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::{Path, State},
-};
+use axum::{Json, extract::State};
 use nunet_ledger::NetworkMagic;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::answer::{Answer, ApiError};
 use crate::{
     chain::SLOT_LENGTH_MS,
     devnet::Node,
-    history::{EPOCH_LENGTH, History, epoch_of},
+    history::{EPOCH_LENGTH, epoch_of},
 };
 
 /// All lovelace there can ever be on mainnet.
-const MAX_LOVELACE_SUPPLY: &str = "45000000000000000";
+const MAX_LOVELACE_SUPPLY: u64 = 45_000_000_000_000_000;
+
+/// Blocks that a rollback takes back at most, on mainnet.
+const SECURITY_PARAM: u64 = 2_160;
 
 pub(super) async fn root() -> Json<Value> {
     Json(json!({ "url": "https://docs.blockfrost.io/", "version": env!("CARGO_PKG_VERSION") }))
@@ -36,152 +35,57 @@ pub(super) async fn genesis(State(node): State<Arc<Node>>) -> Json<Value> {
     Json(json!({
         "active_slots_coefficient": 1.0,
         "update_quorum": 1,
-        "max_lovelace_supply": MAX_LOVELACE_SUPPLY,
+        "max_lovelace_supply": MAX_LOVELACE_SUPPLY.to_string(),
         "network_magic": NetworkMagic::DEVNET.0,
         "epoch_length": EPOCH_LENGTH,
         "system_start": node.history().start().0 / 1_000,
         "slots_per_kes_period": 129_600,
         "slot_length": SLOT_LENGTH_MS / 1_000,
         "max_kes_evolutions": 62,
-        "security_param": 2_160,
+        "security_param": SECURITY_PARAM,
     }))
 }
 
-pub(super) async fn epoch(State(node): State<Arc<Node>>, Path(epoch): Path<String>) -> Answer {
+/// What circulates, what of it scripts lock, and what could still come into circulation. Nothing is staked.
+pub(super) async fn network(State(node): State<Arc<Node>>) -> Json<Value> {
     let history = node.history();
-    let number = parse_epoch(&history, &epoch)?;
-    let none = Default::default();
-    let record = history.epoch(number).unwrap_or(&none);
-    let start = history.epoch_start(number);
-    Ok(Json(json!({
-        "epoch": number,
-        "start_time": start,
-        "end_time": history.epoch_start(number + 1),
-        "first_block_time": if record.blocks == 0 { start } else { record.first_block_time },
-        "last_block_time": if record.blocks == 0 { start } else { record.last_block_time },
-        "block_count": record.blocks,
-        "tx_count": record.transactions,
-        "output": record.output.to_string(),
-        "fees": record.fees.to_string(),
-        "active_stake": null,
-    })))
-}
-
-pub(super) async fn parameters(State(node): State<Arc<Node>>, Path(epoch): Path<String>) -> Answer {
-    let number = parse_epoch(&node.history(), &epoch)?;
-    let mut fields = costs(&node);
-    fields.extend(limits(&node));
-    fields.extend(governance(&node));
-    fields.insert("epoch".into(), json!(number));
-    Ok(Json(Value::Object(fields)))
-}
-
-/// `latest`, or the number of an epoch that has begun.
-fn parse_epoch(history: &History, text: &str) -> Result<u64, ApiError> {
-    let latest = epoch_of(history.tip().slot);
-    if text == "latest" {
-        return Ok(latest);
+    let mut circulating = 0_u128;
+    let mut locked = 0_u128;
+    for output in history.unspent().values() {
+        let lovelace = u128::from(output.value.lovelace().0);
+        circulating += lovelace;
+        if matches!(output.address.payment(), Some(nunet_ledger::Credential::Script(_))) {
+            locked += lovelace;
+        }
     }
-    let number: u64 = text.parse().map_err(|_| ApiError::bad_request("epoch_number must be an integer or latest"))?;
-    if number > latest { Err(ApiError::not_found()) } else { Ok(number) }
-}
-
-/// What transactions pay.
-fn costs(node: &Node) -> Map<String, Value> {
-    let params = node.params();
-    let models = [
-        ("PlutusV1", &params.cost_models.v1),
-        ("PlutusV2", &params.cost_models.v2),
-        ("PlutusV3", &params.cost_models.v3),
-    ];
-    // Named by position: sorted by name they are in the ledger's order, which is what clients build from them.
-    let named: Map<String, Value> = models
-        .iter()
-        .map(|(language, costs)| {
-            let costs = costs.iter().enumerate().map(|(index, cost)| (format!("{index:03}"), json!(cost)));
-            ((*language).to_owned(), Value::Object(costs.collect()))
-        })
-        .collect();
-    let raw: Map<String, Value> =
-        models.iter().map(|(language, costs)| ((*language).to_owned(), json!(costs))).collect();
-    object(json!({
-        "min_fee_a": params.min_fee_a,
-        "min_fee_b": params.min_fee_b,
-        "key_deposit": params.key_deposit.0.to_string(),
-        "pool_deposit": params.pool_deposit.0.to_string(),
-        "min_utxo": params.coins_per_utxo_byte.to_string(),
-        "min_pool_cost": params.min_pool_cost.0.to_string(),
-        "price_mem": params.price_mem.to_f64(),
-        "price_step": params.price_step.to_f64(),
-        "collateral_percent": params.collateral_percent,
-        "coins_per_utxo_size": params.coins_per_utxo_byte.to_string(),
-        "coins_per_utxo_word": params.coins_per_utxo_byte.to_string(),
-        "min_fee_ref_script_cost_per_byte": params.min_fee_ref_script_coins_per_byte.to_f64(),
-        "cost_models": named,
-        "cost_models_raw": raw,
+    let max = u128::from(MAX_LOVELACE_SUPPLY);
+    Json(json!({
+        "supply": {
+            "max": max.to_string(),
+            "total": circulating.to_string(),
+            "circulating": circulating.to_string(),
+            "locked": locked.to_string(),
+            "treasury": "0",
+            "reserves": max.saturating_sub(circulating).to_string(),
+        },
+        "stake": { "live": "0", "active": "0" },
     }))
 }
 
-/// What transactions, blocks and pools may be.
-fn limits(node: &Node) -> Map<String, Value> {
-    let params = node.params();
-    object(json!({
-        "max_block_size": params.max_block_body_size,
-        "max_tx_size": params.max_tx_size,
-        "max_block_header_size": params.max_block_header_size,
-        "max_tx_ex_mem": params.max_tx_ex_units.mem.to_string(),
-        "max_tx_ex_steps": params.max_tx_ex_units.steps.to_string(),
-        "max_block_ex_mem": params.max_block_ex_units.mem.to_string(),
-        "max_block_ex_steps": params.max_block_ex_units.steps.to_string(),
-        "max_val_size": params.max_value_size.to_string(),
-        "max_collateral_inputs": params.max_collateral_inputs,
-        "e_max": params.e_max,
-        "n_opt": params.n_opt,
-        "a0": params.a0.to_f64(),
-        "rho": params.rho.to_f64(),
-        "tau": params.tau.to_f64(),
-        "decentralisation_param": 0,
-        "extra_entropy": null,
-        "protocol_major_ver": params.protocol_version.major,
-        "protocol_minor_ver": params.protocol_version.minor,
-        // The hash of nothing: leaders are not drawn here.
-        "nonce": hex::encode(nunet_ledger::hash::blake2b_256(&[])),
-    }))
-}
-
-/// What is voted on, and by how much.
-fn governance(node: &Node) -> Map<String, Value> {
-    let rules = &node.params().governance;
-    let (pools, representatives) = (&rules.pool_thresholds, &rules.drep_thresholds);
-    object(json!({
-        "pvt_motion_no_confidence": pools.motion_no_confidence.to_f64(),
-        "pvt_committee_normal": pools.committee_normal.to_f64(),
-        "pvt_committee_no_confidence": pools.committee_no_confidence.to_f64(),
-        "pvt_hard_fork_initiation": pools.hard_fork_initiation.to_f64(),
-        "pvtpp_security_group": pools.security_group.to_f64(),
-        "pvt_p_p_security_group": pools.security_group.to_f64(),
-        "dvt_motion_no_confidence": representatives.motion_no_confidence.to_f64(),
-        "dvt_committee_normal": representatives.committee_normal.to_f64(),
-        "dvt_committee_no_confidence": representatives.committee_no_confidence.to_f64(),
-        "dvt_update_to_constitution": representatives.update_to_constitution.to_f64(),
-        "dvt_hard_fork_initiation": representatives.hard_fork_initiation.to_f64(),
-        "dvt_p_p_network_group": representatives.network_group.to_f64(),
-        "dvt_p_p_economic_group": representatives.economic_group.to_f64(),
-        "dvt_p_p_technical_group": representatives.technical_group.to_f64(),
-        "dvt_p_p_gov_group": representatives.governance_group.to_f64(),
-        "dvt_treasury_withdrawal": representatives.treasury_withdrawal.to_f64(),
-        "committee_min_size": rules.committee_min_size.to_string(),
-        "committee_max_term_length": rules.committee_max_term_length.to_string(),
-        "gov_action_lifetime": rules.gov_action_lifetime.to_string(),
-        "gov_action_deposit": rules.gov_action_deposit.0.to_string(),
-        "drep_deposit": rules.drep_deposit.0.to_string(),
-        "drep_activity": rules.drep_activity.to_string(),
-    }))
-}
-
-fn object(value: Value) -> Map<String, Value> {
-    match value {
-        Value::Object(fields) => fields,
-        _ => Map::new(),
-    }
+/// One era that began with the chain. Its end is the end of the epoch after the next, which is as far ahead as a client
+/// can count slots for sure.
+pub(super) async fn eras(State(node): State<Arc<Node>>) -> Json<Value> {
+    let end = epoch_of(node.history().tip().slot) + 2;
+    let slots = end * EPOCH_LENGTH;
+    let seconds = u64::from(SLOT_LENGTH_MS) * slots / 1_000;
+    Json(json!([{
+        "start": { "time": 0, "slot": 0, "epoch": 0 },
+        "end": { "time": seconds, "slot": slots, "epoch": end },
+        "parameters": {
+            "epoch_length": EPOCH_LENGTH,
+            "slot_length": SLOT_LENGTH_MS / 1_000,
+            // 3k/f, with every slot active.
+            "safe_zone": 3 * SECURITY_PARAM,
+        },
+    }]))
 }

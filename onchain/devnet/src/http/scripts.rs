@@ -7,13 +7,16 @@ use axum::{
     extract::{Path, State},
 };
 use nunet_ledger::{ParseIdError, Script, ScriptHash};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     answer::{Answer, ApiError},
     native::native_to_json,
+    page::Page,
+    plutus::plutus_to_json,
+    transactions::{redeemer_fields, script_of},
 };
-use crate::devnet::Node;
+use crate::{devnet::Node, history::lookups::Subject};
 
 pub(super) async fn script(State(node): State<Arc<Node>>, Path(hash): Path<String>) -> Answer {
     let script = find(&node, &hash)?;
@@ -47,13 +50,45 @@ pub(super) async fn json(State(node): State<Arc<Node>>, Path(hash): Path<String>
     Ok(Json(json!({ "json": json })))
 }
 
-pub(super) async fn datum(State(node): State<Arc<Node>>, Path(hash): Path<String>) -> Answer {
-    let mut bytes = [0; 32];
-    hex::decode_to_slice(&hash, &mut bytes)
-        .map_err(|_| ApiError::bad_request("a datum is named by its hash (64 hex digits)"))?;
+/// Every script that was ever seen, in the order of first appearance.
+pub(super) async fn scripts(State(node): State<Arc<Node>>, page: Page) -> Answer {
     let history = node.history();
-    let datum = history.datum(&bytes).ok_or_else(ApiError::not_found)?;
-    Ok(Json(json!({ "cbor": hex::encode(datum) })))
+    Ok(Json(page.of(history.lookups().scripts()).into_iter().map(|hash| json!({ "script_hash": hash })).collect()))
+}
+
+/// Every run of a script.
+pub(super) async fn redeemers(State(node): State<Arc<Node>>, Path(hash): Path<String>, page: Page) -> Answer {
+    let hash = find(&node, &hash)?.hash();
+    let history = node.history();
+    let positions = history.lookups().positions(&Subject::Runs(hash));
+    let records = positions.iter().filter_map(|position| history.transactions().get(*position));
+    let runs = records.flat_map(|record| {
+        let redeemers = record.applied.details.redeemers.iter();
+        redeemers.filter(|one| script_of(&history, one) == Some(hash)).map(move |one| (record, one))
+    });
+    let rows = page.of(runs).into_iter().map(|(record, redeemer)| {
+        let mut fields = redeemer_fields(&node, redeemer);
+        fields.insert("tx_hash".into(), json!(record.applied.id));
+        Value::Object(fields)
+    });
+    Ok(Json(rows.collect()))
+}
+
+pub(super) async fn datum(State(node): State<Arc<Node>>, Path(hash): Path<String>) -> Answer {
+    let datum = find_datum(&node, &hash)?;
+    let unshown = |error| ApiError::bad_request(format!("datum {hash} cannot be shown as JSON: {error}"));
+    Ok(Json(json!({ "json_value": plutus_to_json(&datum).map_err(unshown)? })))
+}
+
+pub(super) async fn datum_cbor(State(node): State<Arc<Node>>, Path(hash): Path<String>) -> Answer {
+    Ok(Json(json!({ "cbor": hex::encode(find_datum(&node, &hash)?) })))
+}
+
+fn find_datum(node: &Node, hash: &str) -> Result<Vec<u8>, ApiError> {
+    let mut bytes = [0; 32];
+    hex::decode_to_slice(hash, &mut bytes)
+        .map_err(|_| ApiError::bad_request("a datum is named by its hash (64 hex digits)"))?;
+    node.history().datum(&bytes).map(<[u8]>::to_vec).ok_or_else(ApiError::not_found)
 }
 
 fn find(node: &Node, text: &str) -> Result<Script, ApiError> {

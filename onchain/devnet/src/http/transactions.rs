@@ -8,9 +8,13 @@ use axum::{
 };
 use nunet_ledger::{Credential, NetworkMagic, OutPoint, Purpose, RewardAccount, ScriptHash, TxId};
 use pallas_addresses::Address as AnyAddress;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::answer::{Answer, ApiError, amount, output_fields, total};
+use super::{
+    answer::{Answer, ApiError, amount, output_fields, total},
+    metadata::labelled,
+    metadatum::metadatum_to_json,
+};
 use crate::{
     details::{RedeemerDetail, Runs, StakeEvent},
     devnet::Node,
@@ -82,25 +86,52 @@ pub(super) async fn cbor(State(node): State<Arc<Node>>, Path(id): Path<String>) 
 pub(super) async fn redeemers(State(node): State<Arc<Node>>, Path(id): Path<String>) -> Answer {
     let history = node.history();
     let record = find(&history, &id)?;
-    let params = node.params();
     let rows = record.applied.details.redeemers.iter().map(|redeemer| {
-        let script = script_of(&history, redeemer);
-        let units = redeemer.units;
-        let fee = priced(units.mem, params.price_mem) + priced(units.steps, params.price_step);
-        let data_hash = hex::encode(redeemer.data_hash);
-        json!({
-            "tx_index": redeemer.index,
-            "purpose": purpose(redeemer.purpose),
-            "script_hash": script.map(|hash| hash.to_string()).unwrap_or_default(),
-            "redeemer_data_hash": data_hash,
-            // Blockfrost keeps the old name of the same hash.
-            "datum_hash": data_hash,
-            "unit_mem": units.mem.to_string(),
-            "unit_steps": units.steps.to_string(),
-            "fee": fee.to_string(),
-        })
+        let mut fields = redeemer_fields(&node, redeemer);
+        let script = script_of(&history, redeemer).map(|hash| hash.to_string());
+        fields.insert("script_hash".into(), json!(script.unwrap_or_default()));
+        Value::Object(fields)
     });
     Ok(Json(rows.collect()))
+}
+
+/// What every form of a redeemer shows.
+pub(super) fn redeemer_fields(node: &Node, redeemer: &RedeemerDetail) -> Map<String, Value> {
+    let (params, units) = (node.params(), redeemer.units);
+    let fee = priced(units.mem, params.price_mem) + priced(units.steps, params.price_step);
+    let data_hash = hex::encode(redeemer.data_hash);
+    let mut fields = Map::new();
+    fields.insert("tx_index".into(), json!(redeemer.index));
+    fields.insert("purpose".into(), json!(purpose(redeemer.purpose)));
+    fields.insert("redeemer_data_hash".into(), json!(data_hash));
+    // Blockfrost keeps the old name of the same hash.
+    fields.insert("datum_hash".into(), json!(data_hash));
+    fields.insert("unit_mem".into(), json!(units.mem.to_string()));
+    fields.insert("unit_steps".into(), json!(units.steps.to_string()));
+    fields.insert("fee".into(), json!(fee.to_string()));
+    fields
+}
+
+pub(super) async fn metadata(State(node): State<Arc<Node>>, Path(id): Path<String>) -> Answer {
+    let history = node.history();
+    let rows = find(&history, &id)?.applied.details.metadata.iter();
+    let row = |(label, value): (&u64, &Vec<u8>)| json!({ "label": label.to_string(), "json_metadata": metadatum_to_json(value) });
+    Ok(Json(rows.map(row).collect()))
+}
+
+pub(super) async fn metadata_cbor(State(node): State<Arc<Node>>, Path(id): Path<String>) -> Answer {
+    let history = node.history();
+    let rows = find(&history, &id)?.applied.details.metadata.iter().map(|(label, value)| {
+        let cbor = labelled(*label, value);
+        json!({ "label": label.to_string(), "cbor_metadata": format!("\\x{cbor}"), "metadata": cbor })
+    });
+    Ok(Json(rows.collect()))
+}
+
+/// Nothing: the Conway era has no such certificates.
+pub(super) async fn mirs(State(node): State<Arc<Node>>, Path(id): Path<String>) -> Answer {
+    find(&node.history(), &id)?;
+    Ok(Json(json!([])))
 }
 
 pub(super) async fn withdrawals(State(node): State<Arc<Node>>, Path(id): Path<String>) -> Answer {
@@ -163,7 +194,7 @@ fn input(history: &History, outpoint: OutPoint, role: Role) -> Option<Value> {
 }
 
 /// The script that a redeemer is for.
-fn script_of(history: &History, redeemer: &RedeemerDetail) -> Option<ScriptHash> {
+pub(super) fn script_of(history: &History, redeemer: &RedeemerDetail) -> Option<ScriptHash> {
     let input = match redeemer.runs {
         Runs::Script(hash) => return Some(hash),
         Runs::Nothing => return None,

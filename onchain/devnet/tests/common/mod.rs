@@ -44,6 +44,14 @@ impl Owner {
         self.address.stake().unwrap()
     }
 
+    /// The payment key's signature over a body's hash.
+    pub fn witness(&self, body_hash: &[u8; 32]) -> VKeyWitness {
+        VKeyWitness {
+            key: self.key.public_key().as_ref().try_into().unwrap(),
+            signature: self.key.sign(body_hash).as_ref().try_into().unwrap(),
+        }
+    }
+
     /// Signs a body with the payment key, and with the stake key too when a certificate needs it.
     pub fn sign(&self, body: TxBody) -> Transaction {
         let id = body.id();
@@ -96,7 +104,7 @@ pub fn genesis() -> nunet_devnet::Genesis {
 /// A devnet with fast blocks, and a client of it.
 pub async fn start() -> (Devnet, BlockfrostAPI) {
     let config =
-        DevnetConfig { block_interval: Duration::from_millis(50), genesis: genesis(), ..DevnetConfig::default() };
+        DevnetConfig { block_interval: Some(Duration::from_millis(50)), genesis: genesis(), ..DevnetConfig::default() };
     let devnet = Devnet::start(config).await.unwrap();
     let api = client(&devnet);
     (devnet, api)

@@ -3,10 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    address::{Credential, RewardAccount},
+    address::RewardAccount,
     cbor::{CborError, Reader},
-    received::{ReceivedBody, ReceivedCertificate, output},
-    units::{KeyHash, Lovelace, OutPoint, ScriptHash, Slot, TxId},
+    received::{
+        ReceivedBody,
+        certificate::{certificates, reward_account},
+        output,
+    },
+    units::{KeyHash, Lovelace, OutPoint, Slot, TxId},
     value::AssetId,
 };
 
@@ -66,7 +70,7 @@ fn unsupported(reader: &mut Reader<'_>, body: &mut ReceivedBody, what: &'static 
 }
 
 /// A set, refusing a member that comes twice.
-fn set<T: Ord>(
+pub(super) fn set<T: Ord>(
     reader: &mut Reader<'_>,
     mut member: impl FnMut(&mut Reader<'_>) -> Result<T, CborError>,
 ) -> Result<BTreeSet<T>, CborError> {
@@ -113,9 +117,9 @@ fn withdrawals(reader: &mut Reader<'_>) -> Result<BTreeMap<RewardAccount, Lovela
     let length = reader.map()?;
     let mut withdrawals = BTreeMap::new();
     while reader.more(length, withdrawals.len() as u64) {
-        let error = reader.error("a stake account, each once");
-        let account = RewardAccount::from_bytes(reader.bytes()?).map_err(|_| error.clone())?;
-        if account.network_id > 1 || withdrawals.insert(account, Lovelace(reader.uint()?)).is_some() {
+        let error = reader.error("each stake account once");
+        let account = reward_account(reader)?;
+        if withdrawals.insert(account, Lovelace(reader.uint()?)).is_some() {
             return Err(error);
         }
     }
@@ -130,58 +134,4 @@ fn mint(reader: &mut Reader<'_>) -> Result<BTreeMap<AssetId, i64>, CborError> {
         if quantity == 0 || mint.insert(asset, quantity).is_some() { Err(error) } else { Ok(()) }
     })?;
     if mint.is_empty() { Err(reader.error("assets in the mint field")) } else { Ok(mint) }
-}
-
-fn certificates(reader: &mut Reader<'_>) -> Result<Vec<ReceivedCertificate>, CborError> {
-    let length = reader.set()?;
-    let mut certificates = Vec::new();
-    let mut seen = BTreeSet::new();
-    while reader.more(length, seen.len() as u64) {
-        let error = reader.error("each certificate once");
-        let start = reader.position();
-        certificates.push(certificate(reader)?);
-        if !seen.insert(reader.since(start)) {
-            return Err(error);
-        }
-    }
-    if certificates.is_empty() { Err(reader.error("certificates in their field")) } else { Ok(certificates) }
-}
-
-fn certificate(reader: &mut Reader<'_>) -> Result<ReceivedCertificate, CborError> {
-    let whole = reader.clone();
-    let length = reader.array()?;
-    let tag = reader.uint()?;
-    let certificate = match tag {
-        0 => ReceivedCertificate::Register { credential: credential(reader)?, deposit: None },
-        1 => ReceivedCertificate::Deregister { credential: credential(reader)?, refund: None },
-        7 => {
-            let credential = credential(reader)?;
-            ReceivedCertificate::Register { credential, deposit: Some(Lovelace(reader.uint()?)) }
-        }
-        8 => {
-            let credential = credential(reader)?;
-            ReceivedCertificate::Deregister { credential, refund: Some(Lovelace(reader.uint()?)) }
-        }
-        // Tags 5 and 6 (genesis delegation, moved rewards) ended with the Babbage era.
-        2..=4 | 9..=18 => {
-            *reader = whole;
-            reader.any()?;
-            return Ok(ReceivedCertificate::Other { tag });
-        }
-        _ => return Err(reader.error("a certificate of the Conway era")),
-    };
-    reader.close(length, if tag < 2 { 2 } else { 3 }, "a certificate of its length")?;
-    Ok(certificate)
-}
-
-fn credential(reader: &mut Reader<'_>) -> Result<Credential, CborError> {
-    let length = reader.array()?;
-    let error = reader.error("a credential, of a key (0) or a script (1)");
-    let credential = match reader.uint()? {
-        0 => Credential::Key(KeyHash(reader.fixed("a key hash")?)),
-        1 => Credential::Script(ScriptHash(reader.fixed("a script hash")?)),
-        _ => return Err(error),
-    };
-    reader.close(length, 2, "a credential of two parts")?;
-    Ok(credential)
 }

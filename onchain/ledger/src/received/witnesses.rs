@@ -40,7 +40,7 @@ fn field<'a>(reader: &mut Reader<'a>, set: &mut ReceivedWitnesses<'a>, key: u64)
         }
         5 => {
             let start = reader.position();
-            set.redeemers = redeemers(reader)?;
+            redeemers(reader, set)?;
             set.redeemers_field = reader.since(start);
         }
         6 => scripts(reader, set, |reader| Ok(Script::PlutusV2(reader.bytes()?.to_vec())))?,
@@ -90,12 +90,10 @@ fn bootstrap<'a>(reader: &mut Reader<'a>) -> Result<BootstrapWitness<'a>, CborEr
     Ok(BootstrapWitness { key, signature, chain_code, attributes })
 }
 
-type Redeemers<'a> = BTreeMap<(Purpose, u32), ReceivedRedeemer<'a>>;
-
-/// Redeemers, as a map from purpose and index, or as the list of earlier eras.
-fn redeemers<'a>(reader: &mut Reader<'a>) -> Result<Redeemers<'a>, CborError> {
+/// Redeemers, as a map from purpose and index, or as the list of earlier eras, in which the last of a pointer counts.
+fn redeemers<'a>(reader: &mut Reader<'a>, set: &mut ReceivedWitnesses<'a>) -> Result<(), CborError> {
     let empty = reader.error("redeemers in their field");
-    let mut redeemers = Redeemers::new();
+    let mut read = BTreeMap::new();
     if reader.peek()?.major == Major::Array {
         let length = reader.array()?;
         let all = reader.items(length, |reader| {
@@ -105,10 +103,10 @@ fn redeemers<'a>(reader: &mut Reader<'a>) -> Result<Redeemers<'a>, CborError> {
             reader.close(length, 4, "a redeemer of four parts")?;
             Ok((pointer, redeemer))
         })?;
-        redeemers.extend(all);
+        read.extend(all);
     } else {
         let length = reader.map()?;
-        while reader.more(length, redeemers.len() as u64) {
+        while reader.more(length, read.len() as u64) {
             let error = reader.error("each redeemer once");
             let parts = reader.array()?;
             let pointer = pointer(reader)?;
@@ -116,25 +114,37 @@ fn redeemers<'a>(reader: &mut Reader<'a>) -> Result<Redeemers<'a>, CborError> {
             let parts = reader.array()?;
             let redeemer = ReceivedRedeemer { data: reader.plutus_data()?, units: units(reader)? };
             reader.close(parts, 2, "a redeemer of two parts")?;
-            if redeemers.insert(pointer, redeemer).is_some() {
+            if read.insert(pointer, redeemer).is_some() {
                 return Err(error);
             }
         }
     }
-    if redeemers.is_empty() { Err(empty) } else { Ok(redeemers) }
+    if read.is_empty() {
+        return Err(empty);
+    }
+    for ((tag, index), redeemer) in read {
+        match purpose(tag) {
+            Some(purpose) => {
+                set.redeemers.insert((purpose, index), redeemer);
+            }
+            None => set.governance_redeemers.push(index),
+        }
+    }
+    Ok(())
 }
 
-fn pointer(reader: &mut Reader<'_>) -> Result<(Purpose, u32), CborError> {
-    let error = reader.error("a redeemer's purpose: spend, mint, certify or withdraw (0 to 3)");
-    let purpose = match reader.uint()? {
-        0 => Purpose::Spend,
-        1 => Purpose::Mint,
-        2 => Purpose::Certify,
-        3 => Purpose::Withdraw,
-        _ => return Err(error),
-    };
+fn purpose(tag: u8) -> Option<Purpose> {
+    [Purpose::Spend, Purpose::Mint, Purpose::Certify, Purpose::Withdraw]
+        .into_iter()
+        .find(|purpose| *purpose as u8 == tag)
+}
+
+/// The tag of a redeemer's purpose (0 to 5), and its index.
+fn pointer(reader: &mut Reader<'_>) -> Result<(u8, u32), CborError> {
+    let error = reader.error("a redeemer's purpose (0 to 5)");
+    let tag = u8::try_from(reader.uint()?).ok().filter(|tag| *tag <= 5).ok_or(error)?;
     let error = reader.error("a redeemer's index of 32 bits");
-    Ok((purpose, u32::try_from(reader.uint()?).map_err(|_| error)?))
+    Ok((tag, u32::try_from(reader.uint()?).map_err(|_| error)?))
 }
 
 fn units(reader: &mut Reader<'_>) -> Result<ExUnits, CborError> {

@@ -3,9 +3,11 @@
 use crate::{
     address::{Address, Credential, RewardAccount},
     cbor::CborError,
+    certificate::Delegation,
     evaluate::EvaluateError,
+    stack::StackError,
     transaction::Purpose,
-    units::{ExUnits, KeyHash, Lovelace, OutPoint, ScriptHash, Slot},
+    units::{Epoch, ExUnits, KeyHash, Lovelace, OutPoint, PoolId, ScriptHash, Slot},
     value::AssetId,
 };
 
@@ -15,7 +17,7 @@ pub enum LedgerError {
     /// The bytes are no transaction of the Conway era.
     #[error("the bytes are no Conway transaction: {0}")]
     DecodingFailure(CborError),
-    /// A certificate, vote or proposal that these rules do not cover.
+    /// A vote, a proposal, or another part of governance that these rules do not cover.
     #[error("{0} are not supported here: leave them out")]
     Unsupported(String),
     /// No inputs.
@@ -163,8 +165,16 @@ pub enum LedgerError {
     #[error("datums in the witness set belong to nothing: {}; remove them", hexes(.0))]
     NotAllowedSupplementalDatums(Vec<[u8; 32]>),
     /// Redeemers that no script takes.
-    #[error("redeemers belong to no Plutus script: {}; remove them", pointers(.0))]
-    ExtraRedeemers(Vec<(Purpose, u32)>),
+    #[error(
+        "redeemers belong to no Plutus script: {}, and {governance} for votes or proposals; remove them",
+        pointers(.redeemers)
+    )]
+    ExtraRedeemers {
+        /// What they are for.
+        redeemers: Vec<(Purpose, u32)>,
+        /// How many there are for votes and proposals.
+        governance: usize,
+    },
     /// Scripts without a redeemer.
     #[error("scripts have no redeemer: {}; add them", pointers(.0))]
     MissingRedeemers(Vec<(Purpose, u32)>),
@@ -232,15 +242,72 @@ pub enum LedgerError {
     /// Auxiliary data of another hash.
     #[error("the auxiliary data has another hash than the body says")]
     ConflictingMetadataHash,
-    /// Metadata with strings that are too long, or auxiliary data of no known form.
-    #[error("the auxiliary data is malformed: {0}")]
-    InvalidMetadata(CborError),
+    /// Auxiliary data with strings that are too long, or with scripts that are none.
+    #[error("the auxiliary data is not valid: {0}")]
+    InvalidMetadata(&'static str),
     /// A credential that is registered already.
     #[error("stake credential {} is registered already: leave the certificate out", holder(.0))]
     StakeKeyRegisteredDELEG(Credential),
     /// A credential that is not registered.
-    #[error("stake credential {} is not registered", holder(.0))]
-    StakeKeyNotRegisteredDELEG(Credential),
+    #[error("stake credential {} is not registered: register it first", holder(.credential))]
+    StakeKeyNotRegisteredDELEG {
+        /// Whose account is missing.
+        credential: Credential,
+        /// What its certificate would have delegated; `None` when it would have given the account up.
+        delegates: Option<Delegation>,
+    },
+    /// A delegation of stake to a pool that is not registered.
+    #[error("stake pool {0} is not registered: delegate to one that is")]
+    DelegateeStakePoolNotRegisteredDELEG(PoolId),
+    /// A delegation of a vote to a representative who is not registered.
+    #[error("representative {} is not registered: delegate to one who is, or to abstain", holder(.0))]
+    DelegateeDRepNotRegisteredDELEG(Credential),
+    /// A pool whose rewards would go to another network.
+    #[error("pool {pool} names the reward account {account} of another network (this one has id {network_id})")]
+    WrongNetworkPOOL {
+        /// The id of this network.
+        network_id: u8,
+        /// The pool.
+        pool: PoolId,
+        /// Its reward account.
+        account: RewardAccount,
+    },
+    /// A pool whose description has too long a hash.
+    #[error("the hash of pool {pool}'s description has {size} bytes, it must have at most 32")]
+    PoolMedataHashTooBig {
+        /// The pool.
+        pool: PoolId,
+        /// Bytes of the hash.
+        size: usize,
+    },
+    /// A pool that costs too little.
+    #[error("pool {pool} has a fixed cost of {cost}, it must be at least {minimum}")]
+    StakePoolCostTooLowPOOL {
+        /// The pool.
+        pool: PoolId,
+        /// Its cost.
+        cost: Lovelace,
+        /// The least allowed.
+        minimum: Lovelace,
+    },
+    /// A pool that would retire but is not registered.
+    #[error("stake pool {0} is not registered, so it cannot retire")]
+    StakePoolNotRegisteredOnKeyPOOL(PoolId),
+    /// A pool that would retire too early or too late.
+    #[error(
+        "pool {pool} would retire in epoch {}, it must be after epoch {} and not after epoch {}",
+        .stated.0, .current.0, .last.0
+    )]
+    StakePoolRetirementWrongEpochPOOL {
+        /// The pool.
+        pool: PoolId,
+        /// The epoch in the certificate.
+        stated: Epoch,
+        /// The current epoch.
+        current: Epoch,
+        /// The last epoch allowed.
+        last: Epoch,
+    },
     /// An account with rewards.
     #[error("the account of {} holds {balance}: withdraw it in the same transaction", holder(.credential))]
     StakeKeyHasNonZeroAccountBalanceDELEG {
@@ -269,6 +336,12 @@ pub enum LedgerError {
     /// The scripts' verdict is not what the transaction says.
     #[error("{}", mismatch(.0))]
     ValidationTagMismatch(Option<EvaluateError>),
+}
+
+impl From<StackError> for LedgerError {
+    fn from(error: StackError) -> Self {
+        Self::CollectErrors(EvaluateError::Stack(error))
+    }
 }
 
 macro_rules! names {
@@ -327,6 +400,13 @@ impl LedgerError {
             InvalidMetadata,
             StakeKeyRegisteredDELEG,
             StakeKeyNotRegisteredDELEG,
+            DelegateeStakePoolNotRegisteredDELEG,
+            DelegateeDRepNotRegisteredDELEG,
+            WrongNetworkPOOL,
+            PoolMedataHashTooBig,
+            StakePoolCostTooLowPOOL,
+            StakePoolNotRegisteredOnKeyPOOL,
+            StakePoolRetirementWrongEpochPOOL,
             StakeKeyHasNonZeroAccountBalanceDELEG,
             IncorrectDepositDELEG,
             WithdrawalsNotInRewardsCERTS,

@@ -138,6 +138,7 @@ pub fn state() -> LedgerState {
 }
 
 /// A transaction that is being made, and who signs it.
+#[derive(Clone)]
 pub struct Draft {
     pub tx: Transaction,
     pub signers: Vec<u8>,
