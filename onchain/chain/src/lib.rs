@@ -8,11 +8,12 @@
 //!   Chain::spendable_at                       the ledger's rules, locally
 //! ```
 //!
-//! Whoever signs sees in words what a transaction moves ([`Summary`]). Keys are in a [`wallet`], encrypted at rest.
+//! Whoever signs sees in words what a transaction moves ([`Summary`]), on another machine too: an [`Unsigned`] travels as a
+//! file. Keys are in a [`wallet`], encrypted at rest.
 //!
 //! [`submit_plan`] does all of it for one wallet, and [`batch`] closes any number of escrows with few of these. Several owners
-//! pay into one transaction by [`with_shares`], and sign copies of it that travel as files ([`Unsigned::to_bytes`]). A
-//! [`Tracker`] follows outputs and addresses through rollbacks.
+//! pay into one transaction by [`with_shares`], and each signs a copy of it. A [`Tracker`] follows outputs and addresses
+//! through rollbacks.
 //!
 //! The devnet and hosted or self-run endpoints are reached in the same way ([`Endpoint`]). Scripts are always evaluated here,
 //! by the ledger's own machine, so that no endpoint has to. Where a server lacks something else, the next best answer is

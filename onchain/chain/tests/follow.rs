@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use nunet_chain::{Chain, Tracker, submit_plan, tracker::OutpointState};
 use nunet_contracts::{Spend, TxPlan};
-use nunet_devnet::{Devnet, DevnetConfig, Genesis};
+use nunet_devnet::{Devnet, DevnetConfig, DroppedTransactions, Genesis};
 use nunet_ledger::{OutPoint, TxId, TxOut};
 use prometheus_client::registry::Registry;
 use serde_json::{Value as Json, json};
@@ -58,6 +58,34 @@ async fn an_output_is_followed_from_before_it_is_made_until_it_is_spent() {
     drop(tracker);
     // Nobody follows any more: what was not looked at yet, and then the end.
     while held.changed().await.is_ok() {}
+    devnet.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_a_rollback_forgot_stays_in_flight_and_is_sent_again() {
+    let accounts = vec![(wallet(0).address(), lovelace(1_000_000_000))];
+    let config = DevnetConfig { block_interval: None, genesis: Genesis { accounts }, ..DevnetConfig::default() };
+    let devnet = Devnet::start(config).await.unwrap();
+    let chain = Chain::connect(&devnet.url(), None).await.unwrap();
+    let tracker = Tracker::start(&chain);
+    let alice = wallet(0);
+    let free = || async { chain.spendable_at(&[alice.address()]).await.unwrap() };
+    let pay = TxPlan { outputs: vec![TxOut::new(wallet(1).address(), lovelace(7_000_000))], ..TxPlan::default() };
+    let (id, signed) = submit_plan(&chain, &pay, &alice).await.unwrap();
+    let mut made = tracker.outpoint(OutPoint { tx: id, index: 0 });
+    devnet.make_blocks(1).await.unwrap();
+    made.until(|state| matches!(state, OutpointState::Unspent { depth: 1, .. })).await.unwrap();
+    assert_eq!(free().await.len(), 1);
+
+    devnet.rollback(1, DroppedTransactions::Forget).await.unwrap();
+    made.until(|state| *state == OutpointState::Unknown).await.unwrap();
+    // The chain shows the input as unspent again, and it is not to be had.
+    let spendable: Vec<OutPoint> = free().await.into_iter().map(|utxo| utxo.outpoint).collect();
+    assert!(spendable.iter().all(|outpoint| !signed.consumed().contains(outpoint)), "{spendable:?}");
+    devnet.advance(Duration::from_secs(300)).await.unwrap();
+    free().await;
+    devnet.make_blocks(1).await.unwrap();
+    made.until(|state| matches!(state, OutpointState::Unspent { .. })).await.unwrap();
     devnet.shutdown().await;
 }
 
