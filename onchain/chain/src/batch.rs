@@ -201,7 +201,8 @@ impl<'a> Closings<'a> {
         };
         let members: Vec<OutPoint> = batch.escrows.iter().map(|escrow| escrow.outpoint).collect();
         match submit_plan(self.chain, &plan, self.wallet).await {
-            Ok((id, _)) => {
+            // What may have been taken is followed like what was.
+            Ok((id, _)) | Err(ChainError::Unclear { id, .. }) => {
                 tracing::debug!(%id, escrows = members.len(), "sent a closing transaction");
                 members.into_iter().for_each(|escrow| self.set(escrow, State::Sent(id)));
                 self.sent.insert(id, until);

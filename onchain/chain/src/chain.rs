@@ -124,6 +124,8 @@ pub(crate) struct Inner {
     pub(crate) scripts: Mutex<BTreeMap<ScriptHash, Script>>,
     pub(crate) heights: Mutex<Heights>,
     pending: Mutex<Pending>,
+    /// Held while the endpoint is asked what became of what is pending.
+    pub(crate) settling: tokio::sync::Mutex<()>,
     /// Held from the choice of inputs to the submission, so that two plans never choose the same ones.
     paying: tokio::sync::Mutex<()>,
 }
@@ -154,6 +156,7 @@ impl Chain {
                 scripts: Mutex::default(),
                 heights: Mutex::default(),
                 pending: Mutex::default(),
+                settling: tokio::sync::Mutex::new(()),
                 paying: tokio::sync::Mutex::new(()),
             }),
         })
@@ -234,16 +237,22 @@ impl Chain {
     /// mempool already has succeeds, so that a caller who does not know whether it was sent may simply send it.
     pub async fn submit(&self, tx: &[u8]) -> Result<TxId, ChainError> {
         let id = transaction_id(tx).ok_or(ChainError::NotATransaction { length: tx.len() })?;
+        match self.deliver(id, tx).await? {
+            Delivery::Taken => Ok(id),
+            Delivery::Refused { message, .. } => Err(ChainError::Rejected { id, message }),
+        }
+    }
+
+    /// Sends a signed transaction and finds out what became of it; an error leaves that open.
+    pub(crate) async fn deliver(&self, id: TxId, tx: &[u8]) -> Result<Delivery, ChainError> {
         match self.inner.transport.post_cbor::<TxId>("tx/submit", tx).await {
-            Ok(answer) if answer == id => Ok(id),
+            Ok(answer) if answer == id => Ok(Delivery::Taken),
             Ok(answer) => Err(malformed("tx/submit")(format!("it names transaction {answer}, not {id}"))),
-            Err(ChainError::Status { message, status: 400, .. }) => {
-                if self.is_known(&id).await {
-                    Ok(id)
-                } else {
-                    Err(ChainError::Rejected { id, message })
-                }
-            }
+            Err(ChainError::Status { message, status: 400, .. }) => Ok(match self.whereabouts(&id).await {
+                Whereabouts::Known => Delivery::Taken,
+                Whereabouts::Nowhere => Delivery::Refused { message, certainty: Certainty::Certain },
+                Whereabouts::Unclear => Delivery::Refused { message, certainty: Certainty::Unclear },
+            }),
             Err(error) => Err(error),
         }
     }
@@ -257,21 +266,57 @@ impl Chain {
         self.inner.paying.lock().await
     }
 
-    /// Whether a transaction that was refused is already in a block or on its way there. Where that cannot be found
-    /// out, the refusal stands.
-    async fn is_known(&self, id: &TxId) -> bool {
-        if self.pending().ids().contains(id) {
-            return true;
-        }
-        for path in [format!("txs/{id}"), format!("mempool/{id}")] {
+    /// Whether a transaction that was refused is already in a block or on its way there.
+    async fn whereabouts(&self, id: &TxId) -> Whereabouts {
+        let mut answer = Whereabouts::Nowhere;
+        for path in [format!("mempool/{id}"), format!("txs/{id}")] {
             match self.inner.transport.get::<serde::de::IgnoredAny>(&path).await {
-                Ok(Some(_)) => return true,
+                Ok(Some(_)) => return Whereabouts::Known,
                 Ok(None) => {}
-                Err(error) => tracing::debug!(%error, %id, "cannot tell whether the transaction is known"),
+                Err(error) => {
+                    tracing::debug!(%error, %id, "cannot tell whether the transaction is known");
+                    answer = Whereabouts::Unclear;
+                }
             }
         }
-        false
+        // Not every server shows its mempool: there a 404 says nothing.
+        match self.inner.transport.get::<serde::de::IgnoredAny>("mempool?count=1").await {
+            Ok(Some(_)) => answer,
+            _ => Whereabouts::Unclear,
+        }
     }
+}
+
+/// What became of a transaction that was sent.
+pub(crate) enum Delivery {
+    /// It is in the mempool or in a block.
+    Taken,
+    /// The ledger refuses it.
+    Refused {
+        /// The ledger's words.
+        message: String,
+        /// Whether that is because it is already on its way.
+        certainty: Certainty,
+    },
+}
+
+/// Whether a refused transaction is certainly not on its way to a block.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Certainty {
+    /// It is in no block and in no mempool.
+    Certain,
+    /// The endpoint does not show its mempool, so an earlier attempt may have been taken.
+    Unclear,
+}
+
+/// Where a transaction is.
+enum Whereabouts {
+    /// In a block or in the mempool.
+    Known,
+    /// In neither.
+    Nowhere,
+    /// The endpoint does not tell.
+    Unclear,
 }
 
 /// The depth of a block that was seen before the tip. A block that arrived between the two can only make the tip higher, a

@@ -64,6 +64,17 @@ pub enum ChainError {
         /// The ledger's words.
         message: String,
     },
+    /// A transaction was sent, and no answer tells whether it was taken.
+    #[error(
+        "it is not clear whether transaction {id} was taken ({reason}); it is sent again until it is in a block or cannot \
+         come into one: wait for it, another payment may pay twice"
+    )]
+    Unclear {
+        /// The transaction.
+        id: TxId,
+        /// What happened.
+        reason: String,
+    },
     /// The bytes to submit are no transaction.
     #[error("cannot submit these {length} bytes: they are no transaction")]
     NotATransaction {
@@ -107,8 +118,20 @@ impl ChainError {
     /// Whether the same call can succeed later without anybody changing anything.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::TimedOut { .. } | Self::Moved { .. } => true,
+            Self::Unreachable { .. } | Self::TimedOut { .. } | Self::Moved { .. } | Self::Unclear { .. } => true,
             Self::Status { status, .. } => is_transient_status(*status),
+            _ => false,
+        }
+    }
+}
+
+impl ChainError {
+    /// Whether a submission that ended so may have been taken all the same. Refusals by status are definite, but for those
+    /// of a server in trouble.
+    pub(crate) fn leaves_open(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Malformed { .. } | Self::Moved { .. } => true,
+            Self::Status { status, .. } => *status >= 500 || *status < 400,
             _ => false,
         }
     }

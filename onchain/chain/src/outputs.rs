@@ -121,21 +121,18 @@ impl Chain {
     /// unconfirmed transactions made.
     pub async fn spendable_at(&self, addresses: &[Address]) -> Result<Vec<Utxo>, ChainError> {
         // Asked before the outputs: what is in a block then is certainly shown or spent when they are asked for.
-        let tip = self.tip().await?;
-        let mut settled = Vec::new();
-        let unconfirmed = self.pending().ids();
-        for id in unconfirmed {
-            if self.inner.transport.get::<api::Tx>(&format!("txs/{id}")).await?.is_some() {
-                settled.push(id);
-            }
-        }
-        self.pending().forget(&settled, tip.slot);
+        self.settle().await?;
         let mut spendable = Vec::new();
         for address in addresses {
             let confirmed = self.utxos_at(address).await?;
             spendable.extend(self.pending().overlay(confirmed, address));
         }
         Ok(spendable)
+    }
+
+    /// Whether a block is on the chain.
+    pub(crate) async fn is_on_chain(&self, hash: BlockHash) -> Result<bool, ChainError> {
+        Ok(self.inner.transport.get::<api::Block>(&format!("blocks/{hash}")).await?.is_some())
     }
 
     async fn list_utxos(

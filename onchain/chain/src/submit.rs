@@ -6,9 +6,11 @@ use nunet_contracts::{BondFunds, Ntx, Protocol, TxPlan};
 use nunet_ledger::{Lovelace, OutPoint, Slot, TxId, TxOut, Value};
 
 use crate::{
+    api,
     build::{BuildError, balance, cover},
-    chain::{AccountState, Chain, OutputState, Tip, Utxo},
+    chain::{AccountState, Certainty, Chain, Delivery, OutputState, Tip, Utxo},
     error::ChainError,
+    pending::{Before, Question, Reply},
     signed::{Signed, Unsigned, check},
     wallet::Wallet,
 };
@@ -16,12 +18,72 @@ use crate::{
 impl Chain {
     /// Checks a signed transaction by the ledger's rules at the present slot, sends it, and counts its inputs as spent
     /// and its outputs as spendable from now on.
+    ///
+    /// After [`ChainError::Unclear`] the inputs stay spent: the transaction is sent again, whenever funds are chosen, until
+    /// it is in a block or can no longer come into one. Wait for it; to build another one instead may pay twice. After any
+    /// other error they are free.
     pub async fn send(&self, signed: &Signed) -> Result<TxId, ChainError> {
         let tip = self.tip().await?;
         check(signed, &self.params(), &self.slots(), next_slot(&tip))?;
-        let id = self.submit(&signed.cbor).await?;
-        self.pending().add(signed, tip.slot);
-        Ok(id)
+        let id = signed.id;
+        // Before it is sent: this call may be dropped while it waits for the answer.
+        let before = self.pending().add(signed, tip.slot);
+        match self.deliver(id, &signed.cbor).await {
+            Ok(Delivery::Taken) => {
+                self.pending().taken(&id, tip.slot);
+                Ok(id)
+            }
+            // A refusal of what was never sent before is certain, whatever the endpoint shows.
+            Ok(Delivery::Refused { message, certainty }) => {
+                if certainty == Certainty::Certain || before == Before::Unknown {
+                    self.pending().abandon(vec![id]);
+                    Err(ChainError::Rejected { id, message })
+                } else {
+                    Err(ChainError::Unclear { id, reason: message })
+                }
+            }
+            Err(error) if error.leaves_open() => Err(ChainError::Unclear { id, reason: error.to_string() }),
+            Err(error) => {
+                if before == Before::Unknown {
+                    self.pending().abandon(vec![id]);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Finds out what became of our transactions, and sends those again that nobody seems to have.
+    pub(crate) async fn settle(&self) -> Result<(), ChainError> {
+        let _settling = self.inner.settling.lock().await;
+        let tip = self.tip().await?;
+        self.pending().begin(tip);
+        loop {
+            let Some(question) = self.pending().next() else { return Ok(()) };
+            let reply = self.reply(&question).await?;
+            self.pending().reply(&question, reply);
+        }
+    }
+
+    async fn reply(&self, question: &Question) -> Result<Reply, ChainError> {
+        Ok(match question {
+            Question::IsOnChain(hash) => Reply::OnChain(self.is_on_chain(*hash).await?),
+            Question::HeightOf(id) => {
+                let tx = self.inner.transport.get::<api::Tx>(&format!("txs/{id}")).await?;
+                Reply::Height(tx.map(|tx| tx.block_height))
+            }
+            Question::Send(id, cbor) => match self.deliver(*id, cbor).await {
+                Ok(Delivery::Taken) => Reply::Taken,
+                Ok(Delivery::Refused { message, certainty: Certainty::Certain }) => {
+                    tracing::warn!(%id, message, "a transaction that was under way is refused, its inputs are free");
+                    Reply::Refused
+                }
+                Ok(Delivery::Refused { certainty: Certainty::Unclear, .. }) => Reply::Nothing,
+                Err(error) => {
+                    tracing::warn!(%id, %error, "a transaction under way cannot be sent again");
+                    Reply::Nothing
+                }
+            },
+        })
     }
 
     /// Balances a plan with the funds of a wallet, at both its addresses; change goes to its base address.

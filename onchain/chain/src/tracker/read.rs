@@ -22,7 +22,9 @@ impl Chain {
     pub(super) async fn answer(&self, ask: &Ask) -> Result<Answer, ChainError> {
         Ok(match ask {
             Ask::Tip => Answer::Tip(self.tip().await?),
-            Ask::IsOnChain(hash) => Answer::OnChain(self.presence(*hash).await?),
+            Ask::IsOnChain(hash) => {
+                Answer::OnChain(if self.is_on_chain(*hash).await? { Presence::Present } else { Presence::Gone })
+            }
             Ask::Read(target) => {
                 let reading = match target {
                     Target::Outpoint(outpoint) => Reading::Outpoint(self.read_outpoint(outpoint).await?),
@@ -31,11 +33,6 @@ impl Chain {
                 Answer::Reading(target.clone(), reading)
             }
         })
-    }
-
-    async fn presence(&self, hash: BlockHash) -> Result<Presence, ChainError> {
-        let block = self.inner.transport.get::<api::Block>(&format!("blocks/{hash}")).await?;
-        Ok(if block.is_some() { Presence::Present } else { Presence::Gone })
     }
 
     async fn read_outpoint(&self, outpoint: &OutPoint) -> Result<Option<Found>, ChainError> {
