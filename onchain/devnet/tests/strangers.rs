@@ -81,6 +81,126 @@ async fn wrong_paths_are_refused() {
 }
 
 #[tokio::test]
+async fn names_that_are_wrong_or_unknown_are_told_apart() {
+    let (devnet, _) = start().await;
+    let (hash, key) = ("00".repeat(32), "00".repeat(28));
+    let alice = owners().0.address;
+    for (path, status) in [
+        ("/blocks/epoch/x/slot/0", 400),
+        ("/blocks/epoch/0/slot/432000", 404),
+        ("/blocks/epoch/18446744073709551615/slot/1", 404),
+        ("/blocks/x/txs/cbor", 400),
+        ("/epochs/x/blocks", 400),
+        ("/metadata/txs/labels/x", 400),
+        ("/metadata/txs/labels/18446744073709551616", 400),
+        ("/metadata/txs/labels/18446744073709551615", 404),
+        ("/assets/policy/xyz", 400),
+        (&format!("/assets/policy/{key}"), 404),
+        (&format!("/assets/{key}/history"), 404),
+        (&format!("/assets/{key}{}", "00".repeat(33)), 400),
+        (&format!("/addresses/{alice}/utxos/{}", "zz".repeat(28)), 400),
+        (&format!("/addresses/{alice}/utxos/{key}"), 200),
+        ("/addresses/addr_vkh1nonsense", 400),
+        ("/addresses/script1qqqq", 400),
+        ("/accounts/stake1u9r76ypf5fskppa0cmttas05cgcswrttn6jrq4yd7jpdnvc7gt0yc", 400),
+        (&format!("/txs/{hash}/metadata"), 404),
+        (&format!("/scripts/{key}/redeemers"), 404),
+        ("/scripts/datum/xyz", 400),
+        ("/pools/pool1nonsense", 400),
+        (&format!("/pools/{key}"), 404),
+        ("/governance/dreps/x", 400),
+        ("/governance/dreps/drep_always_abstain", 404),
+    ] {
+        let response = get(&devnet, path).await;
+        assert_eq!(response.status().as_u16(), status, "{path}");
+        if status != 200 {
+            refusal(response).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn pages_far_beyond_the_end_are_empty_and_larger_ones_refused() {
+    let (devnet, _) = start().await;
+    let alice = owners().0.address;
+    for list in [
+        "/blocks/0/next".to_owned(),
+        "/blocks/0/txs".to_owned(),
+        "/assets".to_owned(),
+        "/metadata/txs/labels".to_owned(),
+        format!("/addresses/{alice}/utxos"),
+        format!("/addresses/{alice}/transactions"),
+    ] {
+        for order in ["asc", "desc"] {
+            let last = get(&devnet, &format!("{list}?page=21474836&count=100&order={order}")).await;
+            assert_eq!(last.text().await.unwrap(), "[]", "{list}");
+        }
+        for query in ["page=21474837", "page=0", "page=-1", "page=1e3", "count=101", "count=99999999999999999999"] {
+            assert_eq!(refusal(get(&devnet, &format!("{list}?{query}")).await).await.0, 400, "{list}?{query}");
+        }
+    }
+    for query in ["from=x", "to=-1", "from=1:x", "from=1:2:3", "from=99999999999999999999"] {
+        let path = format!("/addresses/{alice}/transactions?{query}");
+        assert_eq!(refusal(get(&devnet, &path).await).await.0, 400, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn evaluations_with_outputs_that_make_no_sense_are_refused() {
+    let (devnet, _) = start().await;
+    let evaluate = |body: String| post(&devnet, "/utils/txs/evaluate/utxos", "application/json", body.into_bytes());
+    let deep = "[".repeat(100_000);
+    let address = owners().1.address;
+    for body in [
+        "",
+        "{}",
+        "[]",
+        "null",
+        "{\"cbor\": 5}",
+        "{\"cbor\": \"zz\"}",
+        "{\"cbor\": \"84a0a0f5f6\"}",
+        "{\"cbor\": \"84\", \"additionalUtxoSet\": 1}",
+        "{\"cbor\": \"84\", \"additionalUtxoSet\": [[{}, {}]]}",
+        &format!("{{\"cbor\": \"84\", \"additionalUtxoSet\": {deep}"),
+        &format!(
+            "{{\"cbor\": \"84\", \"additionalUtxoSet\": [[{{\"txId\": \"00\", \"index\": 0}}, {{\"address\": \"{address}\", \
+             \"value\": {{\"coins\": 1}}}}]]}}"
+        ),
+    ] {
+        let shown: String = body.chars().take(80).collect();
+        assert_eq!(refusal(evaluate(body.to_owned()).await).await.0, 400, "{shown}");
+    }
+    assert_eq!(refusal(evaluate(" ".repeat(256 * 1_024 + 1)).await).await.0, 413);
+    let cbor = post(&devnet, "/utils/txs/evaluate/utxos", "application/cbor", vec![0x80]).await;
+    assert_eq!(refusal(cbor).await.0, 415);
+    let version = post(&devnet, "/utils/txs/evaluate?version=7", "application/cbor", vec![0x80]).await;
+    assert!(refusal(version).await.1.contains("version"));
+}
+
+#[tokio::test]
+async fn what_is_no_http_ends_its_connection_and_not_the_server() {
+    let (devnet, _) = start().await;
+    let host = devnet.url().trim_start_matches("http://").trim_end_matches("/api/v0").to_owned();
+    for bytes in [
+        "\0\0\0\0\r\n\r\n".to_owned(),
+        "GET / HTTP/9.9\r\n\r\n".to_owned(),
+        format!("GET /{} HTTP/1.1\r\nhost: x\r\n\r\n", "a".repeat(20_000)),
+        "POST /tx/submit HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n".to_owned(),
+        "POST /tx/submit HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n".to_owned(),
+        format!("GET / HTTP/1.1\r\nhost: x\r\n{}\r\n", "a: b\r\n".repeat(200)),
+    ] {
+        let mut stream = TcpStream::connect(&host).await.unwrap();
+        let _ = stream.write_all(bytes.as_bytes()).await;
+        let _ = stream.shutdown().await;
+        let mut answer = Vec::new();
+        let ended = tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut answer)).await;
+        assert!(ended.is_ok(), "the connection stayed open: {}", &bytes[..20.min(bytes.len())]);
+        assert!(!answer.starts_with(b"HTTP/1.1 2"), "{}", String::from_utf8_lossy(&answer));
+    }
+    assert_eq!(get(&devnet, "/health").await.status(), StatusCode::OK);
+}
+
+#[tokio::test]
 async fn the_api_is_served_with_and_without_its_prefix() {
     let (devnet, _) = start().await;
     let host = devnet.url().trim_end_matches("/api/v0").to_owned();

@@ -1,5 +1,7 @@
 //! Running Plutus scripts (phase two): what each redeemer's script uses, or why it fails.
 
+mod forms;
+
 use std::collections::BTreeMap;
 
 use pallas_primitives::PlutusData;
@@ -146,6 +148,7 @@ pub(crate) fn run(
     if received.witnesses.redeemers.is_empty() {
         return Ok(Vec::new());
     }
+    forms::check(received, resolved, &view.plutus().map(|(_, language)| language).collect())?;
     let outputs: Vec<(Vec<u8>, Vec<u8>)> = received
         .body
         .inputs

@@ -67,6 +67,17 @@ fn what_is_consumed_cannot_be_read() {
 }
 
 #[test]
+fn before_and_after_two_protocol_versions_what_is_consumed_can_be_read() {
+    for (major, fits) in [(8, true), (9, false), (10, false), (11, true)] {
+        let mut on = state();
+        on.params.protocol_version.major = major;
+        let mut draft = Draft::payment();
+        draft.tx.body.reference_inputs.insert(outpoint(1));
+        assert_eq!(draft.check_on(&on).is_ok(), fits, "{major}");
+    }
+}
+
+#[test]
 fn the_validity_interval_has_its_first_slot_and_not_its_last() {
     let with = |from: Option<u64>, until: Option<u64>| {
         let mut draft = Draft::payment();
@@ -424,8 +435,61 @@ fn auxiliary_data_and_its_hash_go_together() {
     metadata(&good, None).refused("MissingTxBodyMetadataHash");
     metadata(&good, Some([0; 32])).refused("ConflictingMetadataHash");
     metadata(&[0xf6], Some([0; 32])).refused("MissingTxMetadata");
+    let hashed = |bytes: &[u8]| metadata(bytes, Some(blake2b_256(bytes)));
     let long = [&[0xa1, 0x01, 0x58, 65][..], &[0; 65]].concat();
-    metadata(&long, Some(blake2b_256(&long))).refused("InvalidMetadata");
+    hashed(&long).refused("InvalidMetadata");
+    // What counts of a string in chunks is their sum, without the bytes between.
+    let chunks = |last: u8| {
+        [&[0xa1, 0x01, 0x5f, 0x58, 62][..], &[0; 62], &[0x40 + last], &vec![0; last.into()], &[0xff]].concat()
+    };
+    hashed(&chunks(2)).check().unwrap();
+    hashed(&chunks(3)).refused("InvalidMetadata");
+}
+
+#[test]
+fn auxiliary_data_has_three_forms() {
+    let with = |text: &str| {
+        let bytes = hex::decode(text).unwrap();
+        let mut draft = Draft::payment();
+        draft.extra_fields.push([&[0x07, 0x58, 0x20], &blake2b_256(&bytes)[..]].concat());
+        draft.auxiliary = Some(bytes);
+        draft
+    };
+    // A map, a list of metadata and native scripts, and a map of both and of Plutus scripts under a tag.
+    for good in ["a0", "a201010282816161a1204100", "82a081820400", "d90103a0", "d90103a200a101010181820400"] {
+        with(good).check().unwrap();
+    }
+    for bad in ["80", "a101f6", "a1010100", "a2010101ff", "a201010102", "82a08100", "d90103a105a0", "d90103a200a000a0"]
+    {
+        with(bad).refused("DecodingFailure");
+    }
+    // A Plutus script that is none.
+    with("d90103a102814100").refused("InvalidMetadata");
+}
+
+#[test]
+fn pointer_addresses_have_numbers_of_their_width() {
+    // The bytes are put into a good transaction's output, since such an address cannot be made otherwise.
+    let paying = |pointer: &[u8]| {
+        let address = [&[0x40][..], &key_hash(3).0, pointer].concat();
+        let mut draft = Draft::payment();
+        draft.tx.body.outputs.clear();
+        let output =
+            [&[0x82, 0x58, u8::try_from(address.len()).unwrap()], &address[..], &[0x1a, 0x05, 0xd7, 0x5c, 0x80]];
+        let mut bytes = draft.tx.body.to_cbor();
+        let at = bytes.windows(3).position(|window| window == [0x01, 0x80, 0x02]).unwrap();
+        bytes.splice(at + 1..=at + 1, [&[0x81], &output.concat()[..]].concat());
+        let (public, signature) = (key(1).public_key(), key(1).sign(blake2b_256(&bytes)));
+        let witnesses = [&[0xa1, 0x00, 0x81, 0x82, 0x58, 32][..], public.as_ref(), &[0x58, 64], signature.as_ref()];
+        state().validate(&[&[0x84], &bytes[..], &witnesses.concat(), &[0xf5, 0xf6]].concat(), NOW)
+    };
+    let (short, longest) = ([1, 2, 3], [0x8f, 0xff, 0xff, 0xff, 0x7f, 0x83, 0xff, 0x7f, 0x83, 0xff, 0x7f]);
+    paying(&short).unwrap();
+    paying(&longest).unwrap();
+    // One more than 32 bits, one more than 16 bits, and a number too many.
+    for bad in [&[0x90, 0x80, 0x80, 0x80, 0, 0, 0][..], &[0, 0x84, 0x80, 0, 0], &[1, 2, 3, 4]] {
+        refused(paying(bad), "DecodingFailure");
+    }
 }
 
 #[test]
@@ -447,6 +511,11 @@ fn reference_scripts_are_limited_in_size() {
     draft.check_on(&on).unwrap();
     on.params.max_ref_scripts_size -= 1;
     refused(draft.check_on(&on), "ConwayTxRefScriptsSizeTooBig");
+    // One that announces its scripts to fail is not held to it.
+    let mut draft = Draft::spending(4, no());
+    draft.valid = false;
+    draft.tx.body.reference_inputs.insert(outpoint(7));
+    draft.check_on(&on).unwrap();
 }
 
 #[test]

@@ -109,6 +109,18 @@ fn redeemers_are_exactly_those_needed() {
 }
 
 #[test]
+fn redeemers_for_votes_and_proposals_are_for_nothing() {
+    for tag in [4, 5] {
+        let mut draft = Draft::payment();
+        draft.extra_witnesses.push(vec![0x05, 0xa1, 0x82, tag, 0x00, 0x82, 0x00, 0x82, 0x00, 0x00]);
+        draft.refused("ExtraRedeemers");
+    }
+    let mut draft = Draft::payment();
+    draft.extra_witnesses.push(vec![0x05, 0xa1, 0x82, 0x06, 0x00, 0x82, 0x00, 0x82, 0x00, 0x00]);
+    draft.refused("DecodingFailure");
+}
+
+#[test]
 fn the_integrity_hash_binds_redeemers() {
     let mut draft = Draft::scripted();
     draft.tx.witnesses.redeemers[0].data = int(8);
@@ -149,6 +161,27 @@ fn hashed_datums_are_shown() {
     let mut draft = Draft::scripted();
     draft.extra_witnesses.push(vec![0x04, 0x81, 0x18, 0x2a]);
     draft.refused("NotAllowedSupplementalDatums");
+}
+
+#[test]
+fn the_first_language_is_shown_no_inline_datum() {
+    let first = || Script::PlutusV1(plutus("(program 1.0.0 (lam redeemer (lam context (con unit ()))))"));
+    let minting = |script: Script| {
+        let token = asset(script.hash());
+        let mut draft = Draft::payment();
+        draft.tx.body.mint.insert(token.clone(), 5);
+        draft.tx.body.outputs[0].value.add_asset(token, 5).unwrap();
+        draft.tx.body.collateral.insert(outpoint(2));
+        draft.run(Purpose::Mint, 0, script);
+        draft
+    };
+    minting(first()).check().unwrap();
+    let mut draft = minting(first());
+    draft.tx.body.outputs[0].datum = Some(Datum::Inline(vec![0x00]));
+    draft.refused("CollectErrors");
+    let mut draft = minting(yes());
+    draft.tx.body.outputs[0].datum = Some(Datum::Inline(vec![0x00]));
+    draft.check().unwrap();
 }
 
 #[test]

@@ -157,13 +157,12 @@ pub(super) async fn blocks(args: BlocksArgs) -> anyhow::Result<ExitCode> {
 pub(super) async fn rollback(args: RollbackArgs) -> anyhow::Result<ExitCode> {
     let request = json!({"blocks": args.blocks, "drop": args.drop});
     let answer = Running::new(&args.running)?.tell("rollback", &request).await?;
-    let count = |key: &str| answer[key].as_array().map_or(0, Vec::len);
     args.running.show(&answer, || {
+        let held = answer["dropped"].as_array().map_or(0, Vec::len);
         format!(
-            "the chain is back at {}; {} transactions wait for a block, {} are gone",
+            "the chain is back at {}; the blocks that went held {held} transactions, and {} wait for a block now",
             tip(&answer),
-            count("waiting"),
-            count("dropped")
+            answer["waiting"]
         )
     });
     Ok(ExitCode::SUCCESS)

@@ -6,6 +6,7 @@ use anyhow::Context;
 use clap::Args;
 use nunet_devnet::{BLOCK_INTERVAL, Devnet, DevnetConfig};
 use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::accounts::{Accounts, MNEMONIC};
 
@@ -40,9 +41,18 @@ pub(super) async fn command(args: RunArgs) -> anyhow::Result<ExitCode> {
     };
     let devnet = Devnet::start(config).await.context("starting the devnet")?;
     announce(&args, &accounts, &devnet);
-    tokio::signal::ctrl_c().await.context("waiting for Ctrl-C")?;
+    told_to_stop().await.context("waiting for Ctrl-C")?;
     devnet.shutdown().await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Waits for Ctrl-C, or for what service managers and `kill` send.
+async fn told_to_stop() -> std::io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        pressed = tokio::signal::ctrl_c() => pressed,
+        _ = terminate.recv() => Ok(()),
+    }
 }
 
 fn announce(args: &RunArgs, accounts: &Accounts, devnet: &Devnet) {

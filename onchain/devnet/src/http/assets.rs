@@ -130,8 +130,9 @@ fn touching<'a>(
 /// What the latest mint's metadata says of an asset under label 721 ([CIP-25](https://cips.cardano.org/cip/CIP-25)),
 /// with the version that it says it in.
 pub(super) fn onchain_metadata(history: &History, asset: &AssetId) -> Option<(Value, &'static str)> {
-    let position = history.lookups().positions(&Subject::Mints(asset.clone())).last()?;
-    let record = history.transactions().get(*position)?;
+    let positions = history.lookups().positions(&Subject::Mints(asset.clone())).iter().rev();
+    let mut records = positions.filter_map(|position| history.transactions().get(*position));
+    let record = records.find(|record| record.applied.details.mint.get(asset).is_some_and(|minted| *minted > 0))?;
     let metadata = metadatum_to_json(record.applied.details.metadata.get(&NFT_LABEL)?)?;
     let (policy, name) = (asset.policy.to_string(), hex::encode(&asset.name));
     let text = std::str::from_utf8(&asset.name).ok();

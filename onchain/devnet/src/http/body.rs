@@ -80,3 +80,39 @@ fn media_type(headers: &HeaderMap) -> String {
     let text = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     text.split(';').next().unwrap_or_default().trim().to_owned()
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests {
+    use axum::response::IntoResponse;
+    use futures::stream;
+
+    use super::*;
+
+    async fn outcome(body: Body) -> Result<usize, StatusCode> {
+        let request = Request::new(body);
+        let read = BoundedBody::<100>::from_request(request, &()).await;
+        read.map(|body| body.bytes.len()).map_err(|error| error.into_response().status())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_never_ends_is_given_up() {
+        let silent = stream::pending::<Result<Vec<u8>, std::io::Error>>();
+        assert_eq!(outcome(Body::from_stream(silent)).await, Err(StatusCode::REQUEST_TIMEOUT));
+        let drip = stream::unfold((), |()| async {
+            time::sleep(Duration::from_secs(1)).await;
+            Some((Ok::<_, std::io::Error>(vec![0]), ()))
+        });
+        assert_eq!(outcome(Body::from_stream(drip)).await, Err(StatusCode::REQUEST_TIMEOUT));
+    }
+
+    #[tokio::test]
+    async fn a_body_may_be_as_large_as_its_bound() {
+        assert_eq!(outcome(Body::from(vec![0; 100])).await, Ok(100));
+        assert_eq!(outcome(Body::from(vec![0; 101])).await, Err(StatusCode::PAYLOAD_TOO_LARGE));
+        let endless = stream::repeat_with(|| Ok::<_, std::io::Error>(vec![0; 1_024]));
+        assert_eq!(outcome(Body::from_stream(endless)).await, Err(StatusCode::PAYLOAD_TOO_LARGE));
+        let broken = stream::iter([Ok(vec![0]), Err(std::io::Error::other("broken off"))]);
+        assert_eq!(outcome(Body::from_stream(broken)).await, Err(StatusCode::BAD_REQUEST));
+    }
+}

@@ -22,7 +22,7 @@ const RUN_LIMIT: Duration = Duration::from_secs(120);
 /// How often a child process is looked at.
 const POLL: Duration = Duration::from_millis(20);
 
-/// Set by `tests/run` once the tools are there: from then on a client that cannot be installed is a failure.
+/// Set by `tests/run` once the tools are there: from then on a client that is not run is a failure.
 const REQUIRED: &str = "NUNET_CLIENTS_REQUIRED";
 
 /// Whose packages a client stands on.
@@ -32,6 +32,8 @@ pub(crate) enum Ecosystem {
     Python,
     /// Lucid Evolution.
     Lucid,
+    /// The schemas that Blockfrost publishes, with a validator for them.
+    OpenApi,
 }
 
 /// A client whose packages are installed.
@@ -43,17 +45,18 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// Installs a client's packages unless they are there; `None`, with the reason printed, where that cannot be done.
+    /// Installs a client's packages unless they are there; `None`, with the reason printed, where the tools for that are
+    /// missing.
     pub(crate) async fn installed(ecosystem: Ecosystem, script: &'static str) -> Option<Self> {
-        let installed = spawn_blocking(move || ecosystem.install()).await.unwrap();
-        match installed {
-            Ok((interpreter, folder)) => Some(Self { interpreter, folder, script }),
-            Err(reason) if std::env::var_os(REQUIRED).is_some() => panic!("{ecosystem:?}: {reason}"),
-            Err(reason) => {
-                eprintln!("{ecosystem:?} clients were not run: {reason}");
-                None
-            }
+        let missing = spawn_blocking(move || ecosystem.missing()).await.unwrap();
+        if let Some(reason) = missing {
+            assert!(std::env::var_os(REQUIRED).is_none(), "{ecosystem:?}: {reason}");
+            eprintln!("{ecosystem:?} clients were not run: {reason}");
+            return None;
         }
+        let installed = spawn_blocking(move || ecosystem.install()).await.unwrap();
+        let (interpreter, folder) = installed.unwrap_or_else(|reason| panic!("{ecosystem:?}: {reason}"));
+        Some(Self { interpreter, folder, script })
     }
 
     /// Runs the client with a task on its standard input and gives what it reports.
@@ -69,6 +72,20 @@ impl Client {
 }
 
 impl Ecosystem {
+    /// What this machine lacks.
+    fn missing(self) -> Option<String> {
+        let here = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let check = |program, arguments: &[&str]| {
+            let output = Command::new(program).args(arguments).current_dir(here).output();
+            let works = output.is_ok_and(|output| output.status.success());
+            (!works).then(|| format!("`{program} {}` does not work here", arguments.join(" ")))
+        };
+        match self {
+            Self::Python => check("python3", &["-c", "import ensurepip, venv"]),
+            Self::Lucid | Self::OpenApi => check("node", &["--version"]).or_else(|| check("npm", &["--version"])),
+        }
+    }
+
     /// The interpreter and the folder to run in.
     fn install(self) -> Result<(PathBuf, PathBuf), String> {
         // Tests of one process share the folders.
@@ -77,6 +94,7 @@ impl Ecosystem {
         let (name, lock) = match self {
             Self::Python => ("python", "requirements.txt"),
             Self::Lucid => ("lucid", "package-lock.json"),
+            Self::OpenApi => ("openapi", "package-lock.json"),
         };
         let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/clients").join(name);
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("clients").join(name);
@@ -91,15 +109,12 @@ impl Ecosystem {
         }
         match self {
             Self::Python => {
-                step("python3", &["-c", "import ensurepip, venv"], &folder)
-                    .map_err(|reason| format!("python3 with its venv module is missing: {reason}"))?;
                 step("python3", &["-m", "venv", "--clear", "environment"], &folder)?;
                 let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", "requirements.txt"];
                 step("environment/bin/python", &pip, &folder)?;
             }
-            Self::Lucid => {
-                step("node", &["--version"], &folder).map_err(|reason| format!("node is missing: {reason}"))?;
-                step("npm", &["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"], &folder)?;
+            Self::Lucid | Self::OpenApi => {
+                step("npm", &["ci", "--ignore-scripts", "--no-audit", "--no-fund"], &folder)?;
             }
         }
         fs::write(stamp, lock).unwrap();
@@ -109,7 +124,7 @@ impl Ecosystem {
     fn interpreter(self, folder: &Path) -> PathBuf {
         match self {
             Self::Python => folder.join("environment/bin/python"),
-            Self::Lucid => "node".into(),
+            Self::Lucid | Self::OpenApi => "node".into(),
         }
     }
 }

@@ -6,16 +6,17 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod foreign;
+mod schemas;
 
 use std::{collections::BTreeSet, time::Duration};
 
 use blockfrost::{BlockfrostAPI, Pagination};
-use common::{FUNDS, Owner, client, confirmed, funds_of, ntx};
+use common::{FUNDS, NTX, Owner, client, confirmed, funds_of, ntx};
 use foreign::{Client, Ecosystem};
 use nunet_devnet::{Devnet, DevnetConfig, Funding, devnet_genesis};
 use nunet_ledger::{
-    Address, Credential, Datum, ExUnits, Language, Lovelace, OutPoint, ProtocolParameters, Purpose, Redeemer, Script,
-    Transaction, TxBody, TxId, TxOut, Value, script_data_hash,
+    Address, Credential, Datum, ExUnits, Language, Lovelace, OutPoint, ProtocolParameters, Purpose, Redeemer,
+    RewardAccount, Script, Transaction, TxBody, TxId, TxOut, Value, script_data_hash,
 };
 use pallas_primitives::{BigInt, PlutusData};
 use serde_json::{Value as Json, json};
@@ -53,11 +54,18 @@ fn owner() -> Owner {
     owner
 }
 
+/// The stake account of somebody whose address has one.
+fn staked_account() -> String {
+    let account = RewardAccount { network_id: 0, credential: Owner::new(1).stake_credential() };
+    pallas_addresses::Address::from_bytes(&account.to_bytes()).unwrap().to_string()
+}
+
+/// A devnet on which the clients' key and somebody with a stake key are funded.
 async fn start() -> (Devnet, BlockfrostAPI) {
-    let funding = Funding { address: owner().address, lovelace: FUNDS, ntx: 0 };
+    let funding = |address, ntx| Funding { address, lovelace: FUNDS, ntx };
     let config = DevnetConfig {
         block_interval: Some(Duration::from_millis(50)),
-        genesis: devnet_genesis(&ntx(), &[funding]).unwrap(),
+        genesis: devnet_genesis(&ntx(), &[funding(owner().address, 0), funding(Owner::new(1).address, NTX)]).unwrap(),
         ..DevnetConfig::default()
     };
     let devnet = Devnet::start(config).await.unwrap();

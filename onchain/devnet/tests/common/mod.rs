@@ -44,6 +44,14 @@ impl Owner {
         self.address.stake().unwrap()
     }
 
+    /// The payment key's signature over a body's hash.
+    pub fn witness(&self, body_hash: &[u8; 32]) -> VKeyWitness {
+        VKeyWitness {
+            key: self.key.public_key().as_ref().try_into().unwrap(),
+            signature: self.key.sign(body_hash).as_ref().try_into().unwrap(),
+        }
+    }
+
     /// Signs a body with the payment key, and with the stake key too when a certificate needs it.
     pub fn sign(&self, body: TxBody) -> Transaction {
         let id = body.id();
