@@ -48,7 +48,7 @@ pub struct KdfCost {
 
 impl KdfCost {
     /// What [RFC 9106](https://www.rfc-editor.org/rfc/rfc9106#section-4) recommends where 2 GiB are too much: 64 MiB, 3
-    /// passes, 4 lanes. About a quarter of a second.
+    /// passes, 4 lanes.
     pub const RECOMMENDED: Self = Self { memory_kib: 64 * 1024, passes: 3, lanes: 4 };
 
     /// The most that is spent on a file, whoever wrote it.
