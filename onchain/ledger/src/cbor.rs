@@ -63,6 +63,11 @@ impl<'a> Reader<'a> {
         self.slice(start..self.at)
     }
 
+    /// The bytes that were not read yet.
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.slice(self.at..self.bytes.len())
+    }
+
     fn slice(&self, range: Range<usize>) -> &'a [u8] {
         self.bytes.get(range).unwrap_or_default()
     }

@@ -4,7 +4,7 @@
 mod support;
 
 use nunet_ledger::{
-    Certificate, Credential, DRep, Delegation, Epoch, Lovelace, PoolId, PoolParams, RewardAccount, TxOut,
+    Certificate, Credential, DRep, Delegation, Epoch, Lovelace, PoolId, PoolParams, RewardAccount, Script, TxOut,
     parameters::Rational,
     rules::{Account, LedgerState, Pool},
 };
@@ -300,6 +300,24 @@ fn a_script_delegates_with_a_redeemer() {
     refused(draft.check_on(&on), "MissingRedeemers");
     on.pools.clear();
     refused(draft.check_on(&on), "DelegateeStakePoolNotRegisteredDELEG");
+}
+
+#[test]
+fn only_the_third_language_is_shown_delegated_votes() {
+    let delegating = |to, script: Script| {
+        let credential = account(&script).credential;
+        let mut on = staking();
+        on.accounts.insert(credential, Account::default());
+        let mut draft = Draft::payment();
+        draft.tx.body.certificates.push(Certificate::Delegate { credential, to });
+        draft.tx.body.collateral.insert(outpoint(2));
+        draft.run(nunet_ledger::Purpose::Certify, 0, script);
+        draft.check_on(&on)
+    };
+    let second = || Script::PlutusV2(plutus("(program 1.0.0 (lam redeemer (lam context (con unit ()))))"));
+    delegating(Delegation::Stake(pool_id()), second()).unwrap();
+    refused(delegating(Delegation::Vote(DRep::Abstain), second()), "CollectErrors");
+    delegating(Delegation::Vote(DRep::Abstain), yes()).unwrap();
 }
 
 #[test]

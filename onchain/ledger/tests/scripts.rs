@@ -150,6 +150,58 @@ fn hashed_datums_are_shown() {
 }
 
 #[test]
+fn the_first_language_is_shown_no_inline_datum() {
+    let first = || Script::PlutusV1(plutus("(program 1.0.0 (lam redeemer (lam context (con unit ()))))"));
+    let minting = |script: Script| {
+        let token = asset(script.hash());
+        let mut draft = Draft::payment();
+        draft.tx.body.mint.insert(token.clone(), 5);
+        draft.tx.body.outputs[0].value.add_asset(token, 5).unwrap();
+        draft.tx.body.collateral.insert(outpoint(2));
+        draft.run(Purpose::Mint, 0, script);
+        draft
+    };
+    minting(first()).check().unwrap();
+    let mut draft = minting(first());
+    draft.tx.body.outputs[0].datum = Some(Datum::Inline(vec![0x00]));
+    draft.refused("CollectErrors");
+    let mut draft = minting(yes());
+    draft.tx.body.outputs[0].datum = Some(Datum::Inline(vec![0x00]));
+    draft.check().unwrap();
+}
+
+#[test]
+fn the_first_language_is_found_by_reference_and_sees_nothing_of_it() {
+    // It counts its inputs: of four fields and more, the first is the list of inputs, of which there is one.
+    let fields = "[(force (force (builtin sndPair))) [(builtin unConstrData) context]]";
+    let info =
+        format!("[(force (force (builtin sndPair))) [(builtin unConstrData) [(force (builtin headList)) {fields}]]]");
+    let inputs = format!("[(builtin unListData) [(force (builtin headList)) {info}]]");
+    let rest = format!("[(force (builtin tailList)) {inputs}]");
+    let one = format!(
+        "[[[(force (builtin ifThenElse)) [(force (builtin nullList)) {rest}]] (delay (con unit ()))] (delay (error))]"
+    );
+    let counting = Script::PlutusV1(plutus(&format!("(program 1.0.0 (lam redeemer (lam context (force {one}))))")));
+    let token = asset(counting.hash());
+    let mut on = state();
+    on.utxo.insert(outpoint(60), TxOut { reference_script: Some(counting.clone()), ..TxOut::new(address(9), ada(10)) });
+    let mut draft = Draft::payment();
+    draft.tx.body.mint.insert(token.clone(), 5);
+    draft.tx.body.outputs[0].value.add_asset(token, 5).unwrap();
+    draft.tx.body.collateral.insert(outpoint(2));
+    draft.tx.body.reference_inputs.insert(outpoint(60));
+    draft.run(Purpose::Mint, 0, counting);
+    draft.tx.witnesses.scripts.clear();
+    draft.bind_to(&[], &[Language::PlutusV1].into());
+    draft.check_on(&on).unwrap();
+    draft.tx.body.inputs.insert(outpoint(5));
+    draft.pay(10 * ADA as i64);
+    draft.signers.push(2);
+    draft.tx.witnesses.scripts.push(needs(2));
+    refused(draft.check_on(&on), "ValidationTagMismatch");
+}
+
+#[test]
 fn a_script_by_reference_is_found() {
     let mut draft = Draft::scripted();
     draft.tx.witnesses.scripts.clear();

@@ -46,10 +46,11 @@ impl<'a> ScriptView<'a> {
         Self { needed: needed(tx, utxo), provided, referenced, reference_bytes }
     }
 
-    /// The language of the Plutus script that a redeemer is for; `None` when there is none.
-    pub(crate) fn language_of(&self, pointer: (Purpose, u32)) -> Option<Language> {
+    /// The Plutus script that a redeemer is for, with its language; `None` when there is none.
+    pub(crate) fn script_of(&self, pointer: (Purpose, u32)) -> Option<(&'a Script, Language)> {
         let needed = self.needed.iter().find(|needed| (needed.purpose, needed.index) == pointer)?;
-        self.provided.get(&needed.script)?.language()
+        let script = self.provided.get(&needed.script)?;
+        Some((script, script.language()?))
     }
 
     /// The scripts that are needed.
