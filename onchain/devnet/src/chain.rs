@@ -29,7 +29,7 @@ use mempool::{Done, Mempool};
 /// Length of a slot, in milliseconds.
 pub const SLOT_LENGTH_MS: u32 = 1_000;
 
-/// How many blocks' bodies of transactions the mempool holds at most. Transactions that a rollback returns do not count.
+/// How many blocks' bodies of transactions the mempool holds at most; those that a rollback returns come on top.
 pub const MEMPOOL_BLOCKS: u64 = 16;
 
 /// The deepest rollback, in blocks: mainnet's security parameter, which bounds rollbacks there too.
@@ -366,8 +366,8 @@ impl Chain {
         }
     }
 
-    /// Does what comes before a block's first transaction, with nothing in the mempool: epochs begin, and then rewards are
-    /// paid. `None` when an account to be paid is not registered.
+    /// Does what comes before a block's first transaction, with nothing in the mempool: epochs begin, and then rewards
+    /// are paid. `None` when an account to be paid is not registered.
     fn begin_block(&mut self, slot: Slot, rewards: &[(Credential, Lovelace)]) -> Option<Begun> {
         let mut begun = Begun::default();
         let (latest, next) = (self.state.epochs.at(self.tip.slot), self.state.epochs.at(slot));

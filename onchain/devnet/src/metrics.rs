@@ -1,7 +1,7 @@
 //! What the devnet counts, for `GET /metrics` in the [OpenMetrics] text format.
 //!
-//! Labels take few values: route templates, status codes, names of predicates. Nothing that a client can make up becomes
-//! a label.
+//! Labels take few values: route templates, status codes, names of predicates. Nothing that a client can make up
+//! becomes a label.
 //!
 //! [OpenMetrics]: https://prometheus.io/docs/specs/om/open_metrics_spec/
 

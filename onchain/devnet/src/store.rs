@@ -1,8 +1,8 @@
 //! The chain on disk: every block, written durably before anybody sees it.
 //!
 //! One SQLite file in a folder, with a lock file beside it. What is kept is what the chain cannot be made again
-//! without: the start, how far the clock is ahead, the number of rollbacks, and each block's [`BlockRecord`]. All else is
-//! made again from it when the file is opened.
+//! without: the start, how far the clock is ahead, the number of rollbacks, and each block's [`BlockRecord`]. All else
+//! is made again from it when the file is opened.
 //!
 //! Calls block; they belong where blocking work is allowed.
 

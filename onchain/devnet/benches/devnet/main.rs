@@ -1,27 +1,30 @@
-//! How fast the devnet is: one JSON line per figure. `cargo bench -p nunet-devnet`, or with a figure's name as an argument
-//! for that one only.
+//! How fast the devnet is: one JSON line per figure. `cargo bench -p nunet-devnet`, or with a figure's name as an
+//! argument for that one only.
 //!
 //! # The work
 //!
-//! So that it can be given to other implementations of the ledger too. Signing is not timed; parameters are mainnet's.
+//! So that it can be given to other implementations of the ledger too. Signing is not timed; parameters are
+//! mainnet's.
 //!
-//! - **payments, independent**: N transactions, each with 1 input of 10 ADA (a different one) and 2 outputs without datum
-//!   or assets: 2 ADA to one other address, and the change to the payer. Fee 200,000 lovelace, no validity interval, 1
-//!   key witness; all addresses have a payment key and no stake part. 230 bytes each.
-//! - **payments, chained**: the same, but each spends the change of the one before; the first input holds enough for all.
-//! - **script spends**: N transactions, each with 1 input of 5 ADA (a different one) that is locked at the Plutus V3
-//!   script `450101002499` (`(program 1.1.0 (lam context (con unit ())))`) with the inline datum 42; the redeemer 42 with
-//!   100,000 memory and 100,000,000 steps declared; the script in the witness set; 1 output of the rest to the payer; fee
-//!   300,000 lovelace; one collateral input of 100 ADA, the same for all; 1 key witness.
+//! - **payments, independent**: N transactions, each with 1 input of 10 ADA (a different one) and 2 outputs without
+//!   datum or assets: 2 ADA to one other address, and the change to the payer. Fee 200,000 lovelace, no validity
+//!   interval, 1 key witness; all addresses have a payment key and no stake part. 230 bytes each.
+//! - **payments, chained**: the same, but each spends the change of the one before; the first input holds enough
+//!   for all.
+//! - **script spends**: N transactions, each with 1 input of 5 ADA (a different one) that is locked at the Plutus
+//!   V3 script `450101002499` (`(program 1.1.0 (lam context (con unit ())))`) with the inline datum 42; the
+//!   redeemer 42 with 100,000 memory and 100,000,000 steps declared; the script in the witness set; 1 output of the
+//!   rest to the payer; fee 300,000 lovelace; one collateral input of 100 ADA, the same for all; 1 key witness.
 //!
-//! A run submits the transactions one by one in order, each validated in full against the mempool, and makes a block after
-//! every 250; 391 payments have room in a block by their bytes, and 200 script spends by the steps that they declare.
+//! A run submits the transactions one by one in order, each validated in full against the mempool, and makes a
+//! block after every 250; 391 payments have room in a block by their bytes, and 200 script spends by the steps that
+//! they declare.
 //!
 //! # Figures
 //!
 //! - `core …`: the sans-IO core in one thread, submissions and blocks.
-//! - `http …`: the same through `POST /tx/submit` and `POST /devnet/blocks` over eight keep-alive connections, client
-//!   and server in this process; `durable` with a data folder.
+//! - `http …`: the same through `POST /tx/submit` and `POST /devnet/blocks` over eight keep-alive connections,
+//!   client and server in this process; `durable` with a data folder.
 //! - `ready …`: from the call to the first answer over HTTP. `restart …`: the same for a chain that is on disk.
 //! - `full blocks`: how full the blocks are at a block a second under load.
 

@@ -84,12 +84,15 @@ mod tests {
             rewards in prop::collection::vec((any::<bool>(), any::<[u8; 28]>(), any::<u64>()), 0..4),
             transactions in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..300), 0..8),
         ) {
-            let credential = |key, hash| if key { Credential::Key(KeyHash(hash)) } else { Credential::Script(ScriptHash(hash)) };
+            let credential = |key, hash| match key {
+                true => Credential::Key(KeyHash(hash)),
+                false => Credential::Script(ScriptHash(hash)),
+            };
             let rewards: Vec<_> =
                 rewards.into_iter().map(|(key, hash, amount)| (credential(key, hash), Lovelace(amount))).collect();
-            let record = BlockRecord { slot: Slot(0), fork: 0, rewards: rewards.clone(), transactions: transactions.clone(), hash: [0; 32] };
+            let record = BlockRecord { slot: Slot(0), fork: 0, rewards, transactions, hash: [0; 32] };
             let bytes = encode_body(&record);
-            prop_assert_eq!(decode_body(&bytes).unwrap(), (rewards, transactions));
+            prop_assert_eq!(decode_body(&bytes).unwrap(), (record.rewards, record.transactions));
             prop_assert!(decode_body(&bytes[..bytes.len() - 1]).is_err());
         }
 

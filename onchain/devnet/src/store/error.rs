@@ -25,7 +25,7 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// Made by another version.
-    #[error("{} has format {found}, which this version cannot read; choose another folder, or move it away", path.display())]
+    #[error("{} has format {found}, which this version cannot read; choose another folder, or move it", path.display())]
     Format {
         /// The file.
         path: PathBuf,
