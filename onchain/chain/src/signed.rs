@@ -8,11 +8,11 @@ mod parents;
 use std::collections::{BTreeMap, BTreeSet};
 
 use nunet_ledger::{
-    Certificate, ExUnits, KeyHash, Lovelace, NetworkMagic, OutPoint, Slot, SlotConfig, Transaction, TxId, TxOut,
-    VKeyWitness,
+    Certificate, Credential, DRep, ExUnits, KeyHash, Lovelace, NetworkMagic, OutPoint, PoolId, PoolParams,
+    RewardAccount, Slot, SlotConfig, Transaction, TxId, TxOut, VKeyWitness,
     hash::blake2b_224,
-    parameters::ProtocolParameters,
-    rules::{Account, DRep, Effects, LedgerError, LedgerState},
+    parameters::{ProtocolParameters, Rational},
+    rules::{Account, Effects, LedgerError, LedgerState, Pool},
 };
 use pallas_crypto::key::ed25519::{PublicKey, Signature};
 
@@ -185,7 +185,8 @@ impl Signed {
 /// Validates a transaction by the ledger's rules, as if its block came at slot `now`, and says what it would do.
 ///
 /// The ledger's state is taken to be as the plan assumed: the outputs that it consumes and reads exist, the accounts
-/// that it withdraws from hold what is withdrawn (and delegate their vote), and its certificates fit.
+/// that it withdraws from hold what is withdrawn (and delegate their vote), its certificates fit, and whom it delegates to
+/// is registered.
 pub fn check(
     signed: &Signed,
     params: &ProtocolParameters,
@@ -201,12 +202,31 @@ pub fn check(
         state.accounts.insert(withdrawn.credential, account(*rewards));
     }
     for certificate in &body.certificates {
-        match certificate {
-            Certificate::DeregisterStake(credential) | Certificate::Delegate { credential, .. } => {
-                state.accounts.entry(*credential).or_insert_with(|| account(Lovelace(0)));
-            }
-            Certificate::RegisterStake(_) | Certificate::RegisterAndDelegate { .. } => {}
+        if let Certificate::DeregisterStake(credential) | Certificate::Delegate { credential, .. } = certificate {
+            state.accounts.entry(*credential).or_insert_with(|| account(Lovelace(0)));
+        }
+        if let Certificate::Delegate { credential, to } | Certificate::RegisterAndDelegate { credential, to, .. } =
+            certificate
+        {
+            state.dreps.extend(to.drep().and_then(DRep::credential));
+            state.pools.extend(to.pool().map(|pool| (pool, assumed_pool(pool, *credential, signed.magic))));
         }
     }
     state.validate(&signed.cbor, now).map_err(|error| CheckError { id: signed.id, error: Box::new(error) })
+}
+
+/// A pool of which only the id matters.
+fn assumed_pool(id: PoolId, owner: Credential, magic: NetworkMagic) -> Pool {
+    let params = PoolParams {
+        id,
+        vrf: [0; 32],
+        pledge: Lovelace(0),
+        cost: Lovelace(0),
+        margin: Rational::new(0, 1),
+        reward_account: RewardAccount { network_id: magic.network_id(), credential: owner },
+        owners: BTreeSet::new(),
+        relays: Vec::new(),
+        metadata: None,
+    };
+    Pool { params, deposit: Lovelace(0), next: None, retires: None }
 }

@@ -11,8 +11,8 @@ use nunet_chain::{
 use nunet_contracts::{Mint, Spend, TxPlan, Withdrawal};
 use nunet_devnet::{Devnet, DevnetConfig, Genesis};
 use nunet_ledger::{
-    Address, AssetId, Certificate, Credential, Lovelace, NetworkMagic, OutPoint, PosixMs, RewardAccount, Slot, TxOut,
-    parameters::ProtocolParameters,
+    Address, AssetId, Certificate, Credential, DRep, Delegation, Lovelace, NetworkMagic, OutPoint, PoolId, PosixMs,
+    RewardAccount, Slot, TxOut, parameters::ProtocolParameters,
 };
 use support::*;
 
@@ -83,6 +83,27 @@ async fn money_moves_and_outputs_are_followed() {
         + held(&chain, &bob.address()).await
         + held(&chain, &bob.enterprise_address()).await;
     assert_eq!(everything + fees, 1_120_000_000);
+    devnet.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_wallet_delegates_its_vote_and_its_stake_to_whom_there_is() {
+    let (devnet, chain) = start().await;
+    let alice = wallet(0);
+    let credential = alice.stake_account().credential;
+    let certify = |certificate| TxPlan { certificates: vec![certificate], ..TxPlan::default() };
+    let (to, deposit) = (Delegation::Vote(DRep::Abstain), chain.params().key_deposit);
+    submit(&chain, &certify(Certificate::RegisterAndDelegate { credential, to, deposit }), &alice).await;
+    let rewards = Lovelace(0);
+    assert_eq!(chain.account(&alice.stake_account()).await.unwrap(), AccountState::Registered { rewards });
+    // Represented, it may withdraw, be it nothing.
+    let withdrawal = Withdrawal { account: alice.stake_account(), amount: rewards, redeemer: None };
+    submit(&chain, &TxPlan { withdrawals: vec![withdrawal], ..TxPlan::default() }, &alice).await;
+    // Which pools there are, only the node knows.
+    let to = Delegation::Stake(PoolId([7; 28]));
+    let refused = submit_plan(&chain, &certify(Certificate::Delegate { credential, to }), &alice).await.unwrap_err();
+    let ChainError::Rejected { message, .. } = refused else { panic!("{refused}") };
+    assert!(message.contains("DelegateeStakePoolNotRegisteredDELEG"), "{message}");
     devnet.shutdown().await;
 }
 

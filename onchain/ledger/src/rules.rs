@@ -26,7 +26,6 @@ mod utxow;
 pub use error::LedgerError;
 pub use state::{Account, Effects, LedgerState, Pool, Undo};
 
-pub use crate::certificate::DRep;
 use crate::{
     received::ReceivedTx,
     units::{OutPoint, Slot},

@@ -275,7 +275,7 @@ fn a_policy_mints() {
 #[test]
 fn withdrawals_are_indexed_scripts_before_keys() {
     let mut on = state();
-    let drep = Some(nunet_ledger::rules::DRep::Abstain);
+    let drep = Some(nunet_ledger::DRep::Abstain);
     on.accounts.insert(key_account(5).credential, nunet_ledger::rules::Account { drep, ..Default::default() });
     let mut draft = Draft::payment();
     draft.signers.push(5);

@@ -3,7 +3,7 @@
 use anyhow::{Context, bail, ensure};
 use clap::Args;
 use nunet_chain::{
-    Chain, Unsigned, Utxo, balance,
+    Chain, ChangeStyle, ChangeTo, Unsigned, Utxo, balance_with,
     summary::{Flow, Names, Summary},
     wallet::{Account, KeyPath, keystore::StoredWallet, message::Signer},
 };
@@ -120,8 +120,12 @@ impl PaymentArgs {
             ..TxPlan::default()
         };
         // Where all is sent, the recipient gets the change.
-        let change = if self.all { to } else { home };
-        let mut unsigned = balance(&plan, &funds, &change, &chain.params(), &chain.slots(), chain.magic())?;
+        let change = if self.all {
+            ChangeTo { address: to, style: ChangeStyle::Single }
+        } else {
+            ChangeTo { address: home, style: ChangeStyle::Tidy }
+        };
+        let mut unsigned = balance_with(&plan, &funds, &change, &chain.params(), &chain.slots(), chain.magic())?;
         chain.add_parents(&mut unsigned).await?;
         Ok(unsigned)
     }

@@ -6,7 +6,7 @@ use axum::{
     Json,
     extract::{Path, State},
 };
-use nunet_ledger::{Address, AssetId, Credential, NetworkMagic, RewardAccount, rules::DRep};
+use nunet_ledger::{Address, AssetId, Credential, DRep, NetworkMagic, RewardAccount};
 use pallas_addresses::Address as AnyAddress;
 use serde_json::{Value, json};
 
