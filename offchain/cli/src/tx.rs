@@ -69,8 +69,8 @@ pub struct ShowArgs {
     /// Whose point of view.
     #[command(flatten)]
     pub wallet: WalletArgs,
-    /// From nobody's point of view.
-    #[arg(long, conflicts_with = "name")]
+    /// From nobody's point of view, whatever wallet is named.
+    #[arg(long)]
     pub no_wallet: bool,
     /// Print one JSON object.
     #[arg(long)]

@@ -241,9 +241,10 @@ impl Parameters {
             None => Ok(Vec::new()),
             Some(list) => Vec::<i64>::deserialize(list).map_err(|e| format!("cost_models_raw.{name}: {e}")),
         };
+        let usual = ProtocolParameters::mainnet();
         Ok(ProtocolParameters {
-            min_fee_a: self.min_fee_a.0,
-            min_fee_b: self.min_fee_b.0,
+            min_fee_a: credible(self.min_fee_a.0, usual.min_fee_a, "min_fee_a")?,
+            min_fee_b: credible(self.min_fee_b.0, usual.min_fee_b, "min_fee_b")?,
             max_block_body_size: self.max_block_size.0,
             max_tx_size: self.max_tx_size.0,
             max_value_size: self.max_val_size.0,
@@ -251,8 +252,12 @@ impl Parameters {
             max_block_ex_units: ExUnits { mem: self.max_block_ex_mem.0, steps: self.max_block_ex_steps.0 },
             price_mem: price(self.price_mem, "price_mem")?,
             price_step: price(self.price_step, "price_step")?,
-            coins_per_utxo_byte: self.coins_per_utxo_size.0,
-            key_deposit: Lovelace(self.key_deposit.0),
+            coins_per_utxo_byte: credible(
+                self.coins_per_utxo_size.0,
+                usual.coins_per_utxo_byte,
+                "coins_per_utxo_size",
+            )?,
+            key_deposit: Lovelace(credible(self.key_deposit.0, usual.key_deposit.0, "key_deposit")?),
             pool_deposit: Lovelace(self.pool_deposit.0),
             collateral_percent: self.collateral_percent.0,
             max_collateral_inputs: self.max_collateral_inputs.0,
@@ -262,8 +267,20 @@ impl Parameters {
             )?,
             protocol_version: ProtocolVersion { major: self.protocol_major_ver, minor: self.protocol_minor_ver },
             cost_models: CostModels { v1: model("PlutusV1")?, v2: model("PlutusV2")?, v3: model("PlutusV3")? },
-            ..ProtocolParameters::mainnet()
+            ..usual
         })
+    }
+}
+
+/// How many times mainnet's a price may be: an endpoint that asks for more would burn its users' money.
+const MOST_OF_MAINNET: u64 = 100;
+
+/// A price that is not beyond all that networks ask.
+fn credible(asked: u64, mainnet: u64, field: &str) -> Result<u64, String> {
+    if asked <= mainnet.saturating_mul(MOST_OF_MAINNET) {
+        Ok(asked)
+    } else {
+        Err(format!("{field} is {asked}, more than {MOST_OF_MAINNET} times mainnet's {mainnet}"))
     }
 }
 

@@ -66,8 +66,8 @@ pub enum ChainError {
     },
     /// A transaction was sent, and no answer tells whether it was taken.
     #[error(
-        "it is not clear whether transaction {id} was taken ({reason}); it is sent again until it is in a block or cannot \
-         come into one: wait for it, another payment may pay twice"
+        "it is not clear whether transaction {id} was taken ({reason}): wait until it is in a block or can no longer come \
+         into one, or send the same again; another payment instead may pay twice"
     )]
     Unclear {
         /// The transaction.

@@ -197,6 +197,9 @@ impl Chain {
             let page_path = format!("{path}?page={page}&count={PAGE}&order=asc");
             // 404 is how the API says that the address was never used.
             let entries: Vec<api::Output> = self.inner.transport.get(&page_path).await?.unwrap_or_default();
+            if entries.len() > PAGE {
+                return Err(malformed(path)(format!("a page has {} outputs, {PAGE} were asked for", entries.len())));
+            }
             for entry in &entries {
                 let tx = entry.tx_hash.ok_or_else(|| malformed(path)("an output has no tx_hash".into()))?;
                 let outpoint = OutPoint { tx, index: entry.output_index };

@@ -68,7 +68,9 @@ impl Chain {
     }
 
     /// Finds out what became of our transactions, and sends those again that nobody seems to have.
-    pub(crate) async fn settle(&self) -> Result<(), ChainError> {
+    ///
+    /// Whoever chooses funds by [`Chain::spendable_at`] need not call this.
+    pub async fn settle(&self) -> Result<(), ChainError> {
         let _settling = self.inner.settling.lock().await;
         let tip = self.tip().await?;
         self.pending().begin(tip);

@@ -6,8 +6,8 @@ mod words;
 use std::collections::BTreeMap;
 
 use nunet_ledger::{
-    Address, AssetId, Certificate, Credential, Lovelace, NetworkMagic, OutPoint, RewardAccount, Slot, TxId, TxOut,
-    Value,
+    Address, AssetId, Certificate, Credential, Datum, Lovelace, NetworkMagic, OutPoint, RewardAccount, Slot, TxId,
+    TxOut, Value,
 };
 
 pub use self::words::Names;
@@ -28,6 +28,14 @@ pub enum SummaryError {
         id: TxId,
         /// Of what there is too much or too little.
         what: String,
+    },
+    /// Deposits are paid and given back in one, so that neither can be told from the other.
+    #[error(
+        "transaction {id} registers and deregisters stake credentials at once: who gets which deposit cannot be told. Do not sign it"
+    )]
+    MixedDeposits {
+        /// The transaction.
+        id: TxId,
     },
 }
 
@@ -82,10 +90,10 @@ pub enum Holder {
 }
 
 /// What an output holds beside its value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cargo {
     /// A datum.
-    Datum,
+    Datum(Datum),
     /// A reference script.
     Script,
 }
@@ -137,6 +145,10 @@ pub struct Summary {
     pub minted: BTreeMap<AssetId, i64>,
     /// Certificates, in order.
     pub certificates: Vec<Certificate>,
+    /// The reader's own stake credential.
+    pub own_stake: Option<Credential>,
+    /// Whether scripts see a signature of the reader's as consent to what they are asked.
+    pub consents: bool,
     /// How many scripts run.
     pub scripts: usize,
     /// What the reader loses, instead of everything above, when a script fails.
@@ -209,8 +221,18 @@ impl Summary {
             total.add_asset(asset, i128::from(*quantity));
         }
         total.lovelace -= i128::from(body.fee.0);
+        let own_stake = reader.0.map(|account| account.stake_account().credential);
+        let (registered, removed) = registrations(&body.certificates);
+        if !registered.is_empty() && !removed.is_empty() {
+            return Err(SummaryError::MixedDeposits { id: unsigned.id() });
+        }
         let deposit =
             deposit(&total, &body.certificates).map_err(|what| SummaryError::Unbalanced { id: unsigned.id(), what })?;
+        // What the ledger holds for the reader is the reader's too.
+        if let (Deposit::Returned(lovelace), Some(own)) = (deposit, own_stake) {
+            let own = removed.iter().filter(|credential| ***credential == own).count() as i128;
+            leaving.lovelace += i128::from(lovelace.0) * own / removed.len().max(1) as i128;
+        }
 
         let mut collateral = Flow::default();
         for (output, _) in body.collateral.iter().filter_map(|input| outputs.get(input)) {
@@ -239,6 +261,8 @@ impl Summary {
                 .collect(),
             minted: body.mint.clone(),
             certificates: body.certificates.clone(),
+            own_stake,
+            consents: body.required_signers.iter().any(|key| reader.0.is_some_and(|own| own.path_of(key).is_some())),
             scripts: unsigned.transaction().witnesses.redeemers.len(),
             collateral,
             valid_from: body.valid_from,
@@ -249,7 +273,7 @@ impl Summary {
 }
 
 fn payment(output: &TxOut, held_by: Holder) -> Payment {
-    let datum = output.datum.as_ref().map(|_| Cargo::Datum);
+    let datum = output.datum.clone().map(Cargo::Datum);
     let script = output.reference_script.as_ref().map(|_| Cargo::Script);
     let carries = datum.into_iter().chain(script).collect();
     Payment { to: output.address.clone(), value: output.value.clone(), held_by, carries }
@@ -262,20 +286,29 @@ fn subtract(flow: &mut Flow, other: &Flow) {
     }
 }
 
+/// The credentials that certificates register, and those that they remove.
+fn registrations(certificates: &[Certificate]) -> (Vec<&Credential>, Vec<&Credential>) {
+    let (mut registered, mut removed) = (Vec::new(), Vec::new());
+    for certificate in certificates {
+        match certificate {
+            Certificate::RegisterStake(credential) | Certificate::RegisterAndDelegate { credential, .. } => {
+                registered.push(credential);
+            }
+            Certificate::DeregisterStake(credential) => removed.push(credential),
+            Certificate::Delegate { .. } => {}
+        }
+    }
+    (registered, removed)
+}
+
 /// What the certificates hold or give back, found as the difference of everything else: it must be the same for each of
 /// them, and nothing without them.
 fn deposit(total: &Flow, certificates: &[Certificate]) -> Result<Deposit, String> {
     if let Some((asset, quantity)) = total.assets.iter().next() {
         return Err(format!("{quantity} of asset {asset}"));
     }
-    let count: i128 = certificates
-        .iter()
-        .map(|certificate| match certificate {
-            Certificate::RegisterStake(_) | Certificate::RegisterAndDelegate { .. } => 1,
-            Certificate::DeregisterStake(_) => -1,
-            Certificate::Delegate { .. } => 0,
-        })
-        .sum();
+    let (registered, removed) = registrations(certificates);
+    let count = registered.len() as i128 - removed.len() as i128;
     let amount = total.lovelace;
     let fits = if count == 0 { amount == 0 } else { amount % count == 0 && amount / count >= 0 };
     let lovelace = u64::try_from(amount.unsigned_abs()).ok().filter(|_| fits).map(Lovelace);

@@ -95,6 +95,9 @@ impl Transport {
         }
         let mut headers = HeaderMap::new();
         if let Some(id) = &endpoint.project_id {
+            if base.scheme() == "http" && !is_loopback(&base) {
+                return Err(bad("the project id would travel in clear: use https, or leave the project id out".into()));
+            }
             let mut value = HeaderValue::from_str(id)
                 .map_err(|_| bad("the project id holds characters that no HTTP header can".into()))?;
             value.set_sensitive(true);
@@ -244,7 +247,9 @@ fn status_error(path: &str, status: u16, body: &[u8]) -> ChainError {
         Ok(body) => body.message,
         Err(_) => String::from_utf8_lossy(&body[..body.len().min(4 * MAX_MESSAGE)]).into_owned(),
     };
-    let message: String = message.chars().take(MAX_MESSAGE).collect();
+    // A stranger's text must not steer the terminal that shows it.
+    let plain = |c: char| if c.is_control() { ' ' } else { c };
+    let message: String = message.chars().take(MAX_MESSAGE).map(plain).collect();
     ChainError::Status { path: path.into(), status, message }
 }
 

@@ -224,3 +224,23 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_file_cannot_call_real_money_a_test() {
+    let (unsigned, _) = of_two();
+    let lying = patched(&unsigned, |json| json["nunet"]["networkMagic"] = json!(NetworkMagic::MAINNET.0));
+    let refused = Unsigned::from_bytes(&lying).unwrap_err();
+    assert!(matches!(&refused, FileError::OtherNetwork { address, .. } if address.contains("_test1")), "{refused}");
+}
+
+#[test]
+fn a_file_shows_what_its_scripts_are_asked() {
+    let (unsigned, _) = of_two();
+    let mut hidden = unsigned.transaction().clone();
+    assert!(hidden.body.script_data_hash.is_some());
+    // Without the redeemers the body, and with it what is signed, stays the same.
+    hidden.witnesses.redeemers.clear();
+    let hiding = patched(&unsigned, |json| json["cborHex"] = json!(hex::encode(hidden.to_cbor())));
+    let refused = Unsigned::from_bytes(&hiding).unwrap_err();
+    assert!(matches!(refused, FileError::Transaction(_)) && refused.to_string().contains("does not show"), "{refused}");
+}

@@ -141,8 +141,8 @@ fn certificates_withdrawals_minting_scripts_and_collateral_are_all_named() {
     assert_eq!(summary.leaving.assets[&minted], -5);
     let words = summary.lines(&names()).join("\n");
     for expected in [
-        "a script, with a datum".into(),
-        format!("registers the stake credential {} (a key)", bob.stake_key_hash()),
+        "a script, with the datum 00".into(),
+        format!("registers SOMEBODY ELSE'S stake credential {} (a key)", bob.stake_key_hash()),
         "deposits 2.000000 ADA".into(),
         format!("withdraws 3.000000 ADA of rewards from {account}"),
         format!("mints 5 base units of {}.474f4c44 (calls itself \"GOLD\")", minted.policy),
@@ -166,8 +166,38 @@ fn deposits_come_back_and_a_transaction_without_certificates_moves_none() {
     let unsigned = build(&plan, &[utxo(1, &alice.address(), lovelace(10_000_000))], &alice);
     let summary = Summary::of(&unsigned, Some(alice.account())).unwrap();
     assert_eq!(summary.deposit, Deposit::Returned(Lovelace(2_000_000)));
-    assert!(summary.lines(&names()).iter().any(|line| line.starts_with("this wallet gets: 1.8")));
+    // The deposit was the wallet's already: what leaves is the fee.
+    assert_eq!(summary.leaving.lovelace, i128::from(summary.fee.0));
+    assert!(summary.lines(&names()).iter().any(|line| line.contains("deregisters this wallet's stake credential")));
     assert_eq!(Summary::of(&payment(), None).unwrap().deposit, Deposit::None);
+}
+
+#[test]
+fn a_deposit_that_goes_to_somebody_else_leaves_the_wallet() {
+    let (alice, bob) = (wallet(0), wallet(1));
+    let remove = Certificate::DeregisterStake(alice.stake_account().credential);
+    let plan = TxPlan {
+        certificates: vec![remove.clone()],
+        outputs: vec![TxOut::new(bob.address(), lovelace(2_000_000))],
+        ..TxPlan::default()
+    };
+    let funds = [utxo(1, &alice.address(), lovelace(10_000_000))];
+    let summary = Summary::of(&build(&plan, &funds, &alice), Some(alice.account())).unwrap();
+    assert_eq!(summary.leaving.lovelace, 2_000_000 + i128::from(summary.fee.0));
+    // Where another's registration takes it at once, nobody can tell.
+    let register = Certificate::RegisterStake(bob.stake_account().credential);
+    let plan = TxPlan { certificates: vec![remove, register], ..TxPlan::default() };
+    let mixed = Summary::of(&build(&plan, &funds, &alice), Some(alice.account()));
+    assert!(matches!(mixed, Err(SummaryError::MixedDeposits { .. })));
+}
+
+#[test]
+fn a_signature_that_scripts_take_for_consent_is_called_so() {
+    let (alice, bob) = (wallet(0), wallet(1));
+    let plan = TxPlan { required_signers: [alice.key_hash()].into(), ..TxPlan::default() };
+    let unsigned = build(&plan, &[utxo(1, &bob.address(), lovelace(10_000_000))], &bob);
+    let says = |reader: &Wallet| Summary::of(&unsigned, Some(reader.account())).unwrap().lines(&names()).join(" ");
+    assert!(says(&alice).contains("CONSENT") && !says(&bob).contains("CONSENT"));
 }
 
 #[test]

@@ -380,7 +380,7 @@ impl Chain {
         for (account, amount) in rewards {
             let held = self.state.accounts.get_mut(account)?;
             let before = *held;
-            held.rewards.0 = held.rewards.0.checked_add(amount.0)?;
+            held.rewards.0 = held.rewards.0.saturating_add(amount.0);
             begun.accounts.push((*account, Some(*held)));
             begun.undo.push(Undo { accounts: vec![(*account, Some(before))], ..Undo::default() });
         }

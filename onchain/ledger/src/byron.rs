@@ -40,10 +40,12 @@ impl ByronParts {
 }
 
 impl BootstrapWitness<'_> {
-    /// The root that addresses of this key have; `None` when the attributes are none.
+    /// The root that addresses of this key have; `None` when the attributes are none, or the chain code is no half of a
+    /// key.
     pub(crate) fn root(&self) -> Option<KeyHash> {
         let attributes: AddrAttrs = minicbor::decode(self.attributes).ok()?;
-        let key = SpendingData::PubKey([self.key, self.chain_code].concat().into());
+        let chain_code: [u8; 32] = self.chain_code.try_into().ok()?;
+        let key = SpendingData::PubKey([self.key, chain_code].concat().into());
         Some(KeyHash(*AddressPayload::hash_address_id(&AddrType::PubKey, &key, &attributes)))
     }
 }

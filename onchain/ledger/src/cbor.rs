@@ -252,20 +252,24 @@ impl<'a> Reader<'a> {
     /// The bytes of the next item, whatever it is, checked to be well-formed.
     pub(crate) fn any(&mut self) -> Result<&'a [u8], CborError> {
         let start = self.at;
-        let mut open: Vec<Option<u64>> = vec![Some(1)];
-        while let Some(left) = open.last_mut() {
-            match left {
-                Some(0) => {
+        let mut open = vec![Open::Items(1)];
+        while let Some(level) = open.last_mut() {
+            let is_break = self.bytes.get(self.at) == Some(&0xff);
+            match level {
+                Open::Items(0) => {
                     open.pop();
                     continue;
                 }
-                Some(left) => *left -= 1,
-                None if self.bytes.get(self.at) == Some(&0xff) => {
+                Open::List | Open::Key if is_break => {
                     self.at += 1;
                     open.pop();
                     continue;
                 }
-                None => {}
+                Open::Items(left) => *left -= 1,
+                Open::List => {}
+                Open::Key => *level = Open::Value,
+                // A break here, after a key without its value, is no item.
+                Open::Value => *level = Open::Key,
             }
             let head = self.head()?;
             match (head.major, head.value) {
@@ -277,12 +281,12 @@ impl<'a> Reader<'a> {
                     self.text(length)?;
                 }
                 (Major::Bytes | Major::Text, None) => self.chunks(head.major, usize::MAX)?,
-                (Major::Array, length) => open.push(length),
+                (Major::Array, length) => open.push(length.map_or(Open::List, Open::Items)),
                 (Major::Map, Some(pairs)) => {
-                    open.push(Some(pairs.checked_mul(2).ok_or_else(|| self.error("a shorter map"))?));
+                    open.push(Open::Items(pairs.checked_mul(2).ok_or_else(|| self.error("a shorter map"))?));
                 }
-                (Major::Map, None) => open.push(None),
-                (Major::Tag, _) => open.push(Some(1)),
+                (Major::Map, None) => open.push(Open::Key),
+                (Major::Tag, _) => open.push(Open::Items(1)),
                 (Major::Simple, None) => return Err(self.error("an item instead of a break")),
             }
         }
@@ -309,6 +313,18 @@ impl<'a> Reader<'a> {
         let error = self.error("text in UTF-8");
         std::str::from_utf8(self.take(length)?).map_err(|_| error)
     }
+}
+
+/// What a container that [`Reader::any`] is in still waits for.
+enum Open {
+    /// So many items.
+    Items(u64),
+    /// Items up to a break.
+    List,
+    /// A key of a map, or the break at its end.
+    Key,
+    /// The value of a key.
+    Value,
 }
 
 #[cfg(test)]

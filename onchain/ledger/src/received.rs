@@ -181,7 +181,7 @@ pub struct BootstrapWitness<'a> {
     /// The signature over the transaction id.
     pub signature: [u8; 64],
     /// The other half of the extended key, which the address commits to.
-    pub chain_code: [u8; 32],
+    pub chain_code: &'a [u8],
     /// The address's attributes, as CBOR.
     pub attributes: &'a [u8],
 }

@@ -12,7 +12,7 @@ use nunet_chain::{
     Wallet,
     wallet::{
         Account, KeyPath, Phrase, PhraseLength,
-        keystore::{KdfCost, StoredWallet},
+        keystore::{KdfCost, KeystoreError, MIN_PASSPHRASE, StoredWallet},
     },
 };
 use nunet_ledger::NetworkMagic;
@@ -150,8 +150,11 @@ pub fn new(args: NewArgs) -> anyhow::Result<ExitCode> {
         on_terminal || args.show_words,
         "the recovery phrase is shown once, and this is no terminal: add --show-words to print it, and keep the output safe"
     );
+    args.file.one_secret_from_stdin(None)?;
     let passphrase = args.file.passphrase.read_new()?;
-    let second_factor = args.file.second_factor()?;
+    // Before the words are shown.
+    ensure!(passphrase.chars().count() >= MIN_PASSPHRASE, KeystoreError::WeakPassphrase);
+    let second_factor = args.file.new_second_factor()?;
     let mut entropy = Zeroizing::new([0; 32]);
     rand::rng().fill_bytes(entropy.as_mut_slice());
     let length = match args.words {
@@ -185,12 +188,7 @@ pub fn restore(args: RestoreArgs) -> anyhow::Result<ExitCode> {
         return file.store(&wallet, account, magic, &file.passphrase.read_new()?, None);
     }
     let magic = file.magic()?;
-    let from_stdin = |path: &Option<PathBuf>| path.as_deref().is_some_and(|path| path.as_os_str() == "-");
-    let on_stdin = [&args.words_file, &file.passphrase.passphrase_file, &file.second_factor_file];
-    ensure!(
-        on_stdin.into_iter().filter(|path| from_stdin(path)).count() <= 1,
-        "only one secret can come from standard input: put the others into files"
-    );
+    file.one_secret_from_stdin(args.words_file.as_deref())?;
     let words = match &args.words_file {
         Some(path) => secrets::read_file(path).context("the recovery phrase")?,
         None => secrets::ask("Recovery phrase (12 to 24 words, not shown): ")
@@ -232,12 +230,34 @@ impl FileArgs {
         self.network.magic().context("for which network? add --network devnet (or preview, preprod, mainnet)")
     }
 
+    /// Standard input is read to its end by the first who reads it.
+    fn one_secret_from_stdin(&self, words_file: Option<&Path>) -> anyhow::Result<()> {
+        let paths = [words_file, self.passphrase.passphrase_file.as_deref(), self.second_factor_file.as_deref()];
+        ensure!(
+            paths.into_iter().flatten().filter(|path| path.as_os_str() == "-").count() <= 1,
+            "only one secret can come from standard input: put the others into files"
+        );
+        Ok(())
+    }
+
     fn second_factor(&self) -> anyhow::Result<Zeroizing<String>> {
-        match &self.second_factor_file {
-            Some(path) => secrets::read_file(path).context("the second factor"),
-            None if self.second_factor => secrets::ask("Second factor (not shown): "),
-            None => Ok(Zeroizing::default()),
+        let factor = match &self.second_factor_file {
+            Some(path) => secrets::read_file(path).context("the second factor")?,
+            None if self.second_factor => secrets::ask("Second factor (not shown): ")?,
+            None => return Ok(Zeroizing::default()),
+        };
+        ensure!(!factor.is_empty(), "the second factor is empty: leave the option out for a wallet without one");
+        Ok(factor)
+    }
+
+    /// The second factor of a new wallet; what is typed unseen is typed twice.
+    fn new_second_factor(&self) -> anyhow::Result<Zeroizing<String>> {
+        let factor = self.second_factor()?;
+        if self.second_factor && self.second_factor_file.is_none() {
+            let again = secrets::ask("The same again: ")?;
+            ensure!(factor == again, "the two differ: nothing was stored, try again");
         }
+        Ok(factor)
     }
 
     fn store(

@@ -2,11 +2,11 @@
 
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use clap::{Args, ValueEnum};
 use nunet_chain::{
     AccountState,
-    wallet::{Account, KeyPath, Role},
+    wallet::{Account, KeyPath, LOOKAHEAD, Role},
 };
 use nunet_ledger::{Lovelace, Value};
 use serde_json::json;
@@ -105,6 +105,10 @@ pub async fn address(args: AddressArgs) -> anyhow::Result<ExitCode> {
     let (path, address) = if args.fresh {
         let chain = args.chain.connect(stored.magic(), &format!("wallet {}", args.wallet.name)).await?;
         let (path, address) = chain.discover(account).await?.fresh;
+        ensure!(
+            path.index() < LOOKAHEAD,
+            "all of the {LOOKAHEAD} addresses that a wallet looks at are used: use one again"
+        );
         (path, address.to_string())
     } else {
         args.address_of(account)?
@@ -124,7 +128,10 @@ impl AddressArgs {
         Ok(match self.form {
             Form::Base => {
                 let role = if self.change { Role::Internal } else { Role::External };
-                let path = KeyPath::new(role, self.index).context("--index goes up to 2147483647")?;
+                let path = KeyPath::new(role, self.index).filter(|path| path.index() < LOOKAHEAD);
+                let path = path.with_context(|| {
+                    format!("--index goes up to {}: a wallet looks for money no farther", LOOKAHEAD - 1)
+                })?;
                 (path, account.address(path).to_string())
             }
             Form::Enterprise => (KeyPath::PAYMENT, account.enterprise_address().to_string()),

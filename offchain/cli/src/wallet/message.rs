@@ -1,6 +1,6 @@
 //! `nunet wallet sign-message` and `verify-message`.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{fs::File, io::Read, path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, ensure};
 use clap::Args;
@@ -27,13 +27,12 @@ pub struct MessageArgs {
 impl MessageArgs {
     fn read(&self) -> anyhow::Result<Option<Vec<u8>>> {
         let Some(path) = &self.file else { return Ok(self.text.clone().map(String::into_bytes)) };
-        let length = std::fs::metadata(path).with_context(|| format!("reading {}", path.display()))?.len();
-        ensure!(
-            length <= MAX_MESSAGE as u64,
-            "{} has {length} bytes: messages have at most {MAX_MESSAGE}",
-            path.display()
-        );
-        std::fs::read(path).map(Some).with_context(|| format!("reading {}", path.display()))
+        let reading = || format!("reading {}", path.display());
+        let file = File::open(path).with_context(reading)?;
+        let mut message = Vec::new();
+        file.take(MAX_MESSAGE as u64 + 1).read_to_end(&mut message).with_context(reading)?;
+        ensure!(message.len() <= MAX_MESSAGE, "{} has more than {MAX_MESSAGE} bytes", path.display());
+        Ok(Some(message))
     }
 }
 

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use nunet_chain::{Chain, Limit, Outcome, Signed, Summary};
+use nunet_chain::{Chain, ChainError, Limit, Outcome, Signed, Summary};
 use serde_json::{Value, json};
 
 use super::{
@@ -79,14 +79,33 @@ pub async fn command(args: SendArgs) -> anyhow::Result<ExitCode> {
 impl FollowArgs {
     /// Sends a transaction and waits for it; what the chain says then.
     pub async fn send(&self, chain: &Chain, signed: &Signed) -> anyhow::Result<Value> {
-        chain.send(signed).await?;
-        if self.depth == 0 {
+        let depth = match chain.send(signed).await {
+            // Whether it was taken shows in the blocks to come; until then it is sent again.
+            Err(error @ ChainError::Unclear { .. }) => {
+                eprintln!("{error}; waiting for it");
+                self.depth.max(1)
+            }
+            sent => {
+                sent?;
+                self.depth
+            }
+        };
+        if depth == 0 {
             return Ok(Value::Null);
         }
+        let limit = Limit::Polls(BLOCK_POLLS.saturating_mul(depth.min(1_000) as u32));
         let confirmation = chain
-            .wait_for(&signed.id, self.depth, Limit::Polls(BLOCK_POLLS.saturating_mul(self.depth.min(1_000) as u32)))
+            .poll(&format!("transaction {} at depth {depth}", signed.id), limit, |_| async {
+                chain.settle().await?;
+                Ok(chain.transaction(&signed.id).await?.filter(|confirmation| confirmation.depth >= depth))
+            })
             .await
-            .with_context(|| format!("transaction {} was sent, but is not seen in a block yet", signed.id))?;
+            .with_context(|| {
+                format!(
+                    "transaction {} was sent, but is not seen in a block yet: look for it before you pay again",
+                    signed.id
+                )
+            })?;
         if confirmation.outcome == Outcome::CollateralTaken {
             bail!("transaction {} is on chain, but a script in it failed and took the collateral", signed.id);
         }

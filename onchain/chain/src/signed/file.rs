@@ -36,6 +36,9 @@ use crate::build::BuildError;
 /// The largest file that is read, in bytes: a full transaction of small inputs, each with a full parent, has less.
 pub const MAX_FILE: usize = 16 * 1024 * 1024;
 
+/// The largest transaction in a file, in bytes: four times what the ledger takes.
+const MAX_TRANSACTION: usize = 64 * 1024;
+
 /// The version of the file's form that is written, and the only one that is read.
 const VERSION: u32 = 1;
 
@@ -54,6 +57,14 @@ pub enum FileError {
     /// The transaction inside cannot be read, or holds something that we would never put there.
     #[error("the transaction in the file must not be signed: {0}")]
     Transaction(String),
+    /// It is said to be for another network than its addresses.
+    #[error("the file says that it is for a network with magic {}, but {address} is of another one. Do not sign", .magic.0)]
+    OtherNetwork {
+        /// What the file says.
+        magic: NetworkMagic,
+        /// An address or stake account in it.
+        address: String,
+    },
     /// The transaction uses an output that the file does not show.
     #[error("the file does not show output {0}, which its transaction uses")]
     OutputMissing(OutPoint),
@@ -171,14 +182,23 @@ impl Unsigned {
             return Err(FileError::Version(version));
         }
         let Envelope { cbor, nunet, .. } = serde_json::from_slice(bytes).map_err(malformed)?;
+        if cbor.0.len() > MAX_TRANSACTION {
+            let reason = format!("it has {} bytes, more than {MAX_TRANSACTION}", cbor.0.len());
+            return Err(FileError::Transaction(reason));
+        }
         let mut tx = decode::transaction(&cbor.0).map_err(FileError::Transaction)?;
         let resolved = resolve(&tx, nunet.outputs)?;
+        shows_its_scripts(&tx)?;
+        of_one_network(&tx, &resolved, NetworkMagic(nunet.network_magic))?;
         for owner in owners(&tx, &resolved) {
             if !nunet.signers.contains(&owner) {
                 return Err(FileError::SignerMissing(owner));
             }
         }
         let signatures = std::mem::take(&mut tx.witnesses.vkeys);
+        if signatures.len() > nunet.signers.len() {
+            return Err(FileError::Malformed("there are more signatures than signers".into()));
+        }
         let mut unsigned = Self::new(tx, nunet.signers, resolved, NetworkMagic(nunet.network_magic));
         for signature in signatures {
             let key = KeyHash(blake2b_224(&signature.key));
@@ -229,6 +249,37 @@ fn resolve(tx: &Transaction, outputs: Vec<Output>) -> Result<BTreeMap<OutPoint, 
     match used.into_iter().find(|outpoint| !resolved.contains_key(outpoint)) {
         Some(missing) => Err(FileError::OutputMissing(missing)),
         None => Ok(resolved),
+    }
+}
+
+/// Redeemers are no part of what is signed, so a transaction that binds some must show them: what it lets scripts do would
+/// stay unseen otherwise.
+fn shows_its_scripts(tx: &Transaction) -> Result<(), FileError> {
+    if tx.body.script_data_hash.is_some() == !tx.witnesses.redeemers.is_empty() {
+        Ok(())
+    } else {
+        Err(FileError::Transaction(
+            "it runs scripts with arguments that it does not show, or shows some in vain".into(),
+        ))
+    }
+}
+
+/// Keys are the same on every network, and so is a signature: what is called a test must not move real money.
+fn of_one_network(
+    tx: &Transaction,
+    resolved: &BTreeMap<OutPoint, TxOut>,
+    magic: NetworkMagic,
+) -> Result<(), FileError> {
+    let network_id = magic.network_id();
+    let outputs = tx.body.outputs.iter().chain(&tx.body.collateral_return).chain(resolved.values());
+    let mut foreign = outputs.map(|output| &output.address).filter(|address| {
+        // Addresses of the Byron era are nobody's here.
+        address.network_id().is_some_and(|id| id != network_id)
+    });
+    let account = tx.body.withdrawals.keys().find(|account| account.network_id != network_id);
+    match foreign.next().map(ToString::to_string).or(account.map(ToString::to_string)) {
+        Some(address) => Err(FileError::OtherNetwork { magic, address }),
+        None => Ok(()),
     }
 }
 

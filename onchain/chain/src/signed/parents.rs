@@ -22,7 +22,7 @@ pub struct Resolved<'a> {
 pub enum Proof {
     /// The transaction that made it is there, and has the id that the outpoint names.
     Parent,
-    /// Whoever built the transaction says so. A wrong amount makes the fee another than the one that is shown.
+    /// Whoever built the transaction says so. Wrong amounts that still add up can hide whose money is spent.
     Claimed,
 }
 

@@ -1,9 +1,12 @@
 //! The words for a summary, line by line.
 
 use nunet_contracts::Ntx;
-use nunet_ledger::{AssetId, Certificate, Credential, DRep, Delegation, Lovelace, Value};
+use nunet_ledger::{AssetId, Certificate, Credential, DRep, Datum, Delegation, Lovelace, Value};
 
 use super::{Cargo, Deposit, Flow, Holder, Payment, Summary};
+
+/// Most bytes of a datum that are shown.
+const MAX_SHOWN: usize = 512;
 
 /// The assets that have a name which can be trusted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,7 +40,11 @@ impl Names {
 
     /// What of a flow goes in one direction; `None` when nothing does.
     fn part(&self, flow: &Flow, sign: i128) -> Option<String> {
-        let amount = |quantity: i128| u64::try_from(sign * quantity).ok().filter(|quantity| *quantity > 0);
+        // Sums can be more than any output holds: then the largest that can be shown stands for more.
+        let amount = |quantity: i128| {
+            let quantity = sign * quantity;
+            (quantity > 0).then(|| u64::try_from(quantity).unwrap_or(u64::MAX))
+        };
         let lovelace = amount(flow.lovelace).map(|lovelace| Lovelace(lovelace).to_string());
         let assets = flow.assets.iter().filter_map(|(asset, quantity)| Some(self.amount(asset, amount(*quantity)?)));
         let parts: Vec<String> = lovelace.into_iter().chain(assets).collect();
@@ -71,6 +78,11 @@ impl Summary {
         if self.scripts > 0 {
             lines.push(format!("runs {} script(s)", self.scripts));
         }
+        if self.consents {
+            lines.push(
+                "your signature is also CONSENT for every script that asks for it, whatever it then allows".into(),
+            );
+        }
         if let Some(collateral) = names.part(&self.collateral, 1) {
             lines.push(format!("should a script fail, this wallet loses {collateral} instead of all this"));
         }
@@ -94,22 +106,32 @@ impl Summary {
     fn certificate_lines(&self) -> impl Iterator<Item = String> {
         let deposit = match self.deposit {
             Deposit::None => None,
-            Deposit::Paid(lovelace) => Some(format!("deposits {lovelace}, which the ledger gives back later")),
-            Deposit::Returned(lovelace) => Some(format!("gets deposits of {lovelace} back")),
+            Deposit::Paid(lovelace) => {
+                Some(format!("deposits {lovelace}, which go back to whoever deregisters these credentials"))
+            }
+            Deposit::Returned(lovelace) => Some(format!("takes deposits of {lovelace} back")),
         };
         let certificates = self.certificates.iter().map(|certificate| match certificate {
-            Certificate::RegisterStake(credential) => format!("registers the stake credential {}", hash(credential)),
+            Certificate::RegisterStake(credential) => format!("registers {}", self.whose(credential)),
             Certificate::DeregisterStake(credential) => {
-                format!("deregisters the stake credential {}", hash(credential))
+                format!("deregisters {}", self.whose(credential))
             }
             Certificate::Delegate { credential, to } => {
-                format!("delegates {} of the stake credential {}", delegated(*to), hash(credential))
+                format!("delegates {} of {}", delegated(*to), self.whose(credential))
             }
             Certificate::RegisterAndDelegate { credential, to, .. } => {
-                format!("registers the stake credential {} and delegates {}", hash(credential), delegated(*to))
+                format!("registers {} and delegates {}", self.whose(credential), delegated(*to))
             }
         });
         certificates.chain(deposit).collect::<Vec<_>>().into_iter()
+    }
+
+    fn whose(&self, credential: &Credential) -> String {
+        match self.own_stake {
+            Some(own) if own == *credential => format!("this wallet's stake credential {}", hash(credential)),
+            Some(_) => format!("SOMEBODY ELSE'S stake credential {}", hash(credential)),
+            None => format!("the stake credential {}", hash(credential)),
+        }
     }
 
     fn validity(&self) -> String {
@@ -148,12 +170,23 @@ fn payment_line(payment: &Payment, names: &Names) -> String {
         }
     }
     for cargo in &payment.carries {
-        line.push_str(match cargo {
-            Cargo::Datum => ", with a datum",
-            Cargo::Script => ", with a reference script",
-        });
+        match cargo {
+            Cargo::Datum(Datum::Inline(datum)) => line.push_str(&format!(", with the datum {}", shortened(datum))),
+            Cargo::Datum(Datum::Hash(hash)) => {
+                line.push_str(&format!(", with the datum whose hash is {}", hex::encode(hash)));
+            }
+            Cargo::Script => line.push_str(", with a reference script"),
+        }
     }
     line
+}
+
+/// Bytes in hex, up to a length that a terminal takes.
+fn shortened(bytes: &[u8]) -> String {
+    match bytes.get(..MAX_SHOWN) {
+        None => hex::encode(bytes),
+        Some(first) => format!("{}… ({} bytes)", hex::encode(first), bytes.len()),
+    }
 }
 
 fn hash(credential: &Credential) -> String {

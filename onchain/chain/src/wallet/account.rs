@@ -146,12 +146,14 @@ impl Account {
         known.get(hash).copied()
     }
 
-    /// Whether a key of the account controls an address, whatever its stake part is.
+    /// Whether a key of the account controls an address of its network, whatever the address's stake part is.
     pub fn controls(&self, address: &Address) -> bool {
-        matches!(address.payment(), Some(Credential::Key(hash)) if self.path_of(&hash).is_some())
+        address.network_id() == Some(self.network_id)
+            && matches!(address.payment(), Some(Credential::Key(hash)) if self.path_of(&hash).is_some())
     }
 
-    /// Whether an address is one of the account's own forms, at which its wallet looks for money.
+    /// Whether an address is one of the account's own forms. Its wallet finds money there once it looks that far: see
+    /// [`Chain::discover`](crate::Chain::discover).
     pub fn owns(&self, address: &Address) -> bool {
         let Some(Credential::Key(hash)) = address.payment() else { return false };
         match self.path_of(&hash) {
@@ -222,11 +224,11 @@ mod tests {
         }
         let payment = Credential::Key(account.key_hash(change));
         let foreign = Credential::Key(KeyHash([1; 28]));
-        for address in
-            [Address::new(0, payment, None), Address::new(0, payment, Some(foreign)), Address::new(1, payment, None)]
-        {
+        for address in [Address::new(0, payment, None), Address::new(0, payment, Some(foreign))] {
             assert!(!account.owns(&address) && account.controls(&address));
         }
+        // The same key on another network holds other money.
+        assert!(!account.controls(&Address::new(1, payment, None)));
         let stake_pays = Address::new(0, Credential::Key(wallet.stake_key_hash()), None);
         assert!(!account.owns(&stake_pays) && account.controls(&stake_pays));
         assert!(!account.controls(&Address::new(0, foreign, Some(Credential::Key(wallet.stake_key_hash())))));

@@ -54,13 +54,37 @@ fn field(reader: &mut Reader<'_>, body: &mut ReceivedBody, key: u64) -> Result<b
         16 => body.collateral_return = Some(output::sized_output(reader)?),
         17 => body.total_collateral = Some(Lovelace(reader.uint()?)),
         18 => body.reference_inputs = filled(reader, outpoint)?,
-        19 => unsupported(reader, body, "voting procedures")?,
-        20 => unsupported(reader, body, "proposal procedures")?,
-        21 => unsupported(reader, body, "a treasury value")?,
-        22 => unsupported(reader, body, "a treasury donation")?,
+        19 => {
+            let mut votes = reader.clone();
+            let length = votes.map()?;
+            with_members(&votes, length, "votes in their field")?;
+            unsupported(reader, body, "voting procedures")?;
+        }
+        20 => {
+            let mut proposals = reader.clone();
+            let length = proposals.set()?;
+            with_members(&proposals, length, "proposals in their field")?;
+            unsupported(reader, body, "proposal procedures")?;
+        }
+        21 => {
+            reader.clone().uint()?;
+            unsupported(reader, body, "a treasury value")?;
+        }
+        22 => {
+            let error = reader.error("a donation above zero");
+            if reader.clone().uint()? == 0 {
+                return Err(error);
+            }
+            unsupported(reader, body, "a treasury donation")?;
+        }
         _ => return Ok(false),
     }
     Ok(true)
+}
+
+/// Refuses a container without members, whose head was just read.
+fn with_members(inside: &Reader<'_>, length: Option<u64>, what: &'static str) -> Result<(), CborError> {
+    if inside.clone().more(length, 0) { Ok(()) } else { Err(inside.error(what)) }
 }
 
 fn unsupported(reader: &mut Reader<'_>, body: &mut ReceivedBody, what: &'static str) -> Result<(), CborError> {

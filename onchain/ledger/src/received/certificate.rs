@@ -21,13 +21,19 @@ pub(super) fn certificates(reader: &mut Reader<'_>) -> Result<Vec<ReceivedCertif
     let length = reader.set()?;
     let mut certificates = Vec::new();
     let mut seen = BTreeSet::new();
-    while reader.more(length, seen.len() as u64) {
+    while reader.more(length, certificates.len() as u64) {
         let error = reader.error("each certificate once");
         let start = reader.position();
-        certificates.push(certificate(reader)?);
-        if !seen.insert(reader.since(start)) {
+        let certificate = certificate(reader)?;
+        let repeated = match &certificate {
+            // Of these only the tag is kept.
+            ReceivedCertificate::Other { .. } => !seen.insert(reader.since(start)),
+            known => certificates.contains(known),
+        };
+        if repeated {
             return Err(error);
         }
+        certificates.push(certificate);
     }
     if certificates.is_empty() { Err(reader.error("certificates in their field")) } else { Ok(certificates) }
 }

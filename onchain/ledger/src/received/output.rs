@@ -38,6 +38,10 @@ fn output(reader: &mut Reader<'_>) -> Result<TxOut, CborError> {
 
 fn array_output(reader: &mut Reader<'_>) -> Result<TxOut, CborError> {
     let length = reader.array()?;
+    let error = reader.error("an output of two or three parts");
+    if length.is_some_and(|length| length < 2) {
+        return Err(error);
+    }
     let mut output = TxOut::new(address(reader)?, value(reader)?);
     if reader.more(length, 2) {
         output.datum = Some(Datum::Hash(reader.fixed("a datum hash")?));

@@ -50,7 +50,7 @@ fn field<'a>(reader: &mut Reader<'a>, set: &mut ReceivedWitnesses<'a>, key: u64)
     Ok(true)
 }
 
-/// The members of a set that may not be empty. Unlike in a body, a member may come twice.
+/// The members of a set that may not be empty. Unlike in a body, a member may come twice (but for Plutus scripts).
 fn filled<'a, T>(
     reader: &mut Reader<'a>,
     member: impl FnMut(&mut Reader<'a>) -> Result<T, CborError>,
@@ -66,8 +66,12 @@ fn scripts<'a>(
     set: &mut ReceivedWitnesses<'a>,
     script: impl FnMut(&mut Reader<'a>) -> Result<Script, CborError>,
 ) -> Result<(), CborError> {
+    let error = reader.error("each Plutus script once");
     for script in filled(reader, script)? {
-        set.scripts.insert(script.hash(), script);
+        let is_native = matches!(script, Script::Native(_));
+        if set.scripts.insert(script.hash(), script).is_some() && !is_native {
+            return Err(error);
+        }
     }
     Ok(())
 }
@@ -84,7 +88,7 @@ fn bootstrap<'a>(reader: &mut Reader<'a>) -> Result<BootstrapWitness<'a>, CborEr
     let length = reader.array()?;
     let key = reader.fixed("a verification key (32 bytes)")?;
     let signature = reader.fixed("a signature (64 bytes)")?;
-    let chain_code = reader.fixed("a chain code (32 bytes)")?;
+    let chain_code = reader.bytes()?;
     let attributes = reader.bytes()?;
     reader.close(length, 4, "a bootstrap witness of four parts")?;
     Ok(BootstrapWitness { key, signature, chain_code, attributes })
