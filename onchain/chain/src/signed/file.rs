@@ -255,7 +255,7 @@ fn resolve(tx: &Transaction, outputs: Vec<Output>) -> Result<BTreeMap<OutPoint, 
 /// Redeemers are no part of what is signed, so a transaction that binds some must show them: what it lets scripts do would
 /// stay unseen otherwise.
 fn shows_its_scripts(tx: &Transaction) -> Result<(), FileError> {
-    if tx.body.script_data_hash.is_some() == !tx.witnesses.redeemers.is_empty() {
+    if tx.body.script_data_hash.is_some() != tx.witnesses.redeemers.is_empty() {
         Ok(())
     } else {
         Err(FileError::Transaction(
