@@ -8,7 +8,7 @@ use nunet_ledger::NetworkMagic;
 use crate::contracts::network_name;
 
 /// Where `devnet` is.
-const DEVNET_URL: &str = "http://127.0.0.1:8090/api/v0";
+pub(crate) const DEVNET_URL: &str = "http://127.0.0.1:8090/api/v0";
 
 /// A Blockfrost API.
 #[derive(Debug, Args)]

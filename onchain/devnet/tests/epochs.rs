@@ -9,7 +9,7 @@ use std::{path::Path, time::Duration};
 use common::{FEE, Owner, client, funds_of, genesis, owners};
 use minicbor::{Decoder, Encoder};
 use nunet_devnet::{Devnet, DevnetConfig, DroppedTransactions, EPOCH_LENGTH};
-use nunet_ledger::{Certificate, Lovelace, ProtocolParameters, RewardAccount, TxBody, TxOut, Value, hash::blake2b_256};
+use nunet_ledger::{Lovelace, ProtocolParameters, RewardAccount, TxBody, TxOut, Value, hash::blake2b_256};
 
 async fn start(folder: &Path) -> Devnet {
     let config = DevnetConfig {
@@ -79,15 +79,7 @@ async fn a_retired_pools_deposit_comes_back_with_its_epoch_and_goes_with_a_rollb
         api.transactions_submit(cbor).await.unwrap();
         devnet.make_blocks(1).await.unwrap();
     };
-    let (from, held) = funds_of(&devnet, &alice.address);
-    let rest = Value::lovelace_only(Lovelace(held - FEE - 2_000_000));
-    let register = alice.sign(TxBody {
-        inputs: [from].into(),
-        outputs: vec![TxOut::new(alice.address.clone(), rest)],
-        fee: Lovelace(FEE),
-        certificates: vec![Certificate::RegisterStake(alice.stake_credential())],
-        ..TxBody::default()
-    });
+    let register = alice.registers(&devnet);
     submit(register.to_cbor()).await;
     submit(certified(&devnet, &alice, deposit, |bytes| registers_pool(&alice, bytes))).await;
     assert_eq!(u64::try_from(devnet.transactions().last().unwrap().deposit).unwrap(), deposit);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use common::{FEE, Owner, client, funds_of, genesis, owners};
 use nunet_devnet::{Devnet, DevnetConfig, DevnetError, DroppedTransactions, MAX_ROLLBACK, RollbackError};
-use nunet_ledger::{Certificate, Lovelace, OutPoint, Slot, Transaction, TxBody, TxId, TxOut, Value};
+use nunet_ledger::{Lovelace, OutPoint, Slot, Transaction, TxId};
 use serde_json::{Value as Json, json};
 
 /// A devnet that makes blocks only when it is told.
@@ -125,15 +125,7 @@ async fn time_goes_on_and_what_expired_meanwhile_does_not_come_back() {
 #[tokio::test]
 async fn rewards_go_back_with_the_block_that_paid_them() {
     let (devnet, (alice, _)) = (on_demand().await, owners());
-    let (from, held) = funds_of(&devnet, &alice.address);
-    let rest = Value::lovelace_only(Lovelace(held - FEE - 2_000_000));
-    let register = alice.sign(TxBody {
-        inputs: [from].into(),
-        outputs: vec![TxOut::new(alice.address.clone(), rest)],
-        fee: Lovelace(FEE),
-        certificates: vec![Certificate::RegisterStake(alice.stake_credential())],
-        ..TxBody::default()
-    });
+    let register = alice.registers(&devnet);
     submit(&devnet, &register).await;
     devnet.make_blocks(1).await.unwrap();
     let api = client(&devnet);

@@ -4,15 +4,18 @@ use std::{process::ExitCode, time::Duration};
 
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
-use nunet_chain::summary::Names;
 use nunet_contracts::Ntx;
-use nunet_ledger::{Address, AssetId, Lovelace, Value};
+use nunet_ledger::{Address, AssetId, Lovelace, NetworkMagic};
 use reqwest::{Client, StatusCode};
 use serde_json::{Map, Value as Json, json};
 
 use crate::{
     accounts::{Accounts, MNEMONIC},
-    wallet::amounts::{Amount, parse_amount},
+    chain::DEVNET_URL,
+    wallet::{
+        amounts::{Amount, parse_amount, total},
+        payment::names,
+    },
 };
 
 /// How long a devnet may take to answer.
@@ -22,7 +25,7 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 #[derive(Debug, Args)]
 pub struct RunningArgs {
     /// The devnet's API.
-    #[arg(long, default_value = "http://127.0.0.1:8090/api/v0", env = "NUNET_DEVNET_URL")]
+    #[arg(long, default_value = DEVNET_URL, env = "NUNET_DEVNET_URL")]
     pub url: String,
     /// Print one JSON object instead of text.
     #[arg(long)]
@@ -114,25 +117,13 @@ pub(super) async fn accounts(args: AccountsArgs) -> anyhow::Result<ExitCode> {
 }
 
 pub(super) async fn faucet(args: FaucetArgs) -> anyhow::Result<ExitCode> {
-    let ntx = Accounts::new()?.ntx;
-    let mut value = Value::default();
-    for amount in &args.amounts {
-        let (asset, quantity) = match amount {
-            Amount::Ada(more) => {
-                let sum = value.lovelace().0.checked_add(more.0).context("that is too much ADA")?;
-                value.set_lovelace(Lovelace(sum));
-                continue;
-            }
-            Amount::Ntx(more) => (ntx.clone(), more.0),
-            Amount::Asset(asset, more) => (asset.clone(), *more),
-        };
-        value.add_asset(asset, quantity).context("that is more of a token than can be")?;
-    }
+    let (ada, mut value) = total(&args.amounts, NetworkMagic::DEVNET)?;
+    value.set_lovelace(ada.unwrap_or_default());
     let assets: Map<String, Json> =
         value.assets().map(|(asset, quantity)| (asset.to_string(), json!(quantity))).collect();
     let request = json!({"address": args.to.to_string(), "lovelace": value.lovelace().0, "assets": assets});
     let answer = Running::new(&args.running)?.tell("faucet", &request).await?;
-    let names = Names { ntx: Some(ntx) };
+    let names = names(NetworkMagic::DEVNET)?;
     args.running.show(&answer, || {
         format!("{} are on the way to {}: transaction {}", names.value(&value), args.to, text(&answer, "tx_hash"))
     });

@@ -1,9 +1,13 @@
 //! Amounts as people type them: `12.5ada`, `5ntx`, `UNIT=1000`; exact, without rounding.
 
+use anyhow::Context;
 use nunet_contracts::Ntx;
-use nunet_ledger::{AssetId, Lovelace};
+use nunet_ledger::{AssetId, Lovelace, NetworkMagic, Value};
 
-use crate::deployment::parse_asset;
+use crate::{
+    contracts::{known_ntx, network_name},
+    deployment::parse_asset,
+};
 
 /// Digits after the point that lovelace allow.
 const ADA_DECIMALS: usize = 6;
@@ -55,6 +59,33 @@ pub fn parse_token(text: &str) -> Result<Amount, String> {
             Err(format!("{shown:?} is no amount of a token: write its base units, a whole number above 0"))
         }
     }
+}
+
+/// What amounts come to on a network; ADA only where it was named.
+pub fn total<'a>(
+    amounts: impl IntoIterator<Item = &'a Amount>,
+    magic: NetworkMagic,
+) -> anyhow::Result<(Option<Lovelace>, Value)> {
+    let mut ada: Option<Lovelace> = None;
+    let mut tokens = Value::default();
+    for amount in amounts {
+        let (asset, quantity) = match amount {
+            Amount::Ada(lovelace) => {
+                let sum = ada.unwrap_or_default().0.checked_add(lovelace.0).context("that is too much ADA")?;
+                ada = Some(Lovelace(sum));
+                continue;
+            }
+            Amount::Ntx(ntx) => {
+                let known = known_ntx(magic)?.with_context(|| {
+                    format!("there is no well-known NTX on {}: use --token UNIT=AMOUNT", network_name(magic))
+                })?;
+                (known, ntx.0)
+            }
+            Amount::Asset(asset, quantity) => (asset.clone(), *quantity),
+        };
+        tokens.add_asset(asset, quantity).context("that is more of a token than can be")?;
+    }
+    Ok((ada, tokens))
 }
 
 fn parse_ada(number: &str) -> Result<Lovelace, String> {

@@ -8,10 +8,10 @@ use nunet_chain::{
     wallet::{Account, KeyPath, keystore::StoredWallet, message::Signer},
 };
 use nunet_contracts::{Spend, TxPlan};
-use nunet_ledger::{Address, Credential, Lovelace, NetworkMagic, Slot, TxOut, Value, fees};
+use nunet_ledger::{Address, Credential, NetworkMagic, Slot, TxOut, Value, fees};
 use serde_json::{Value as Json, json};
 
-use super::amounts::{Amount, parse_amount, parse_token};
+use super::amounts::{Amount, parse_amount, parse_token, total};
 use crate::contracts::{known_ntx, network_name};
 
 /// What to pay, and to whom.
@@ -64,33 +64,9 @@ impl PaymentArgs {
         Ok(address)
     }
 
-    /// What is asked for; ADA only where it was named.
-    fn value(&self, magic: NetworkMagic) -> anyhow::Result<(Option<Lovelace>, Value)> {
-        let mut ada: Option<Lovelace> = None;
-        let mut tokens = Value::default();
-        for amount in self.amounts.iter().chain(&self.tokens) {
-            let (asset, quantity) = match amount {
-                Amount::Ada(lovelace) => {
-                    let sum = ada.unwrap_or_default().0.checked_add(lovelace.0).context("that is too much ADA")?;
-                    ada = Some(Lovelace(sum));
-                    continue;
-                }
-                Amount::Ntx(ntx) => {
-                    let known = known_ntx(magic)?.with_context(|| {
-                        format!("there is no well-known NTX on {}: use --token UNIT=AMOUNT", network_name(magic))
-                    })?;
-                    (known, ntx.0)
-                }
-                Amount::Asset(asset, quantity) => (asset.clone(), *quantity),
-            };
-            tokens.add_asset(asset, quantity).context("that is more of a token than can be")?;
-        }
-        Ok((ada, tokens))
-    }
-
     /// The output that pays it, with at least the ADA that the ledger wants in it.
     fn output(&self, chain: &Chain, to: Address) -> anyhow::Result<TxOut> {
-        let (ada, tokens) = self.value(chain.magic())?;
+        let (ada, tokens) = total(self.amounts.iter().chain(&self.tokens), chain.magic())?;
         let mut output = TxOut::new(to, tokens);
         // With the lovelace the encoding grows by a few bytes at most, and then no more.
         for _ in 0..3 {

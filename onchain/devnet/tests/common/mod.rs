@@ -66,6 +66,19 @@ impl Owner {
         Transaction { body, witnesses: Witnesses { vkeys, ..Witnesses::default() } }
     }
 
+    /// Registers the stake credential, for its deposit of 2 ADA.
+    pub fn registers(&self, devnet: &Devnet) -> Transaction {
+        let (from, held) = funds_of(devnet, &self.address);
+        let rest = Value::lovelace_only(Lovelace(held - FEE - 2_000_000));
+        self.sign(TxBody {
+            inputs: [from].into(),
+            outputs: vec![TxOut::new(self.address.clone(), rest)],
+            fee: Lovelace(FEE),
+            certificates: vec![Certificate::RegisterStake(self.stake_credential())],
+            ..TxBody::default()
+        })
+    }
+
     /// Pays `amount` out of one output of lovelace only; the change is output 1.
     pub fn pay(&self, from: OutPoint, held: u64, to: &Address, amount: u64) -> Transaction {
         self.pay_until(from, held, to, amount, None)
